@@ -1,0 +1,21 @@
+"""The ground floor: (datetime, instrument) tables and lazily gathered windows."""
+
+from skattn.panel._index import align_y, check_index, days_of, from_long, instruments_of
+from skattn.panel._steps import Clip, DivideByLatest, Fill, Scale, Step, TakeFields
+from skattn.panel._windows import WindowArray, build_windows
+
+__all__ = [
+    "Clip",
+    "DivideByLatest",
+    "Fill",
+    "Scale",
+    "Step",
+    "TakeFields",
+    "WindowArray",
+    "align_y",
+    "build_windows",
+    "check_index",
+    "days_of",
+    "from_long",
+    "instruments_of",
+]

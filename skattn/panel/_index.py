@@ -1,0 +1,277 @@
+"""What a table's index must be, and how to read days and instruments from things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+LEVELS = ("datetime", "instrument")
+
+# Column names that vendors use, lower-case; the first that a table has is taken.
+DATETIME_NAMES = ("datetime", "date", "timestamp", "time", "day", "trade_date", "tradedate")
+INSTRUMENT_NAMES = ("instrument", "ticker", "symbol", "stock", "code", "asset", "permno", "sid")
+
+
+def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
+    """Check that an index is a unique (datetime, instrument) MultiIndex.
+
+    Parameters
+    ----------
+    index : pandas.Index
+        The index to check. Rows and levels may come in any order.
+    what : str, default="X"
+        What carries the index, for the error's text.
+
+    Returns
+    -------
+    index : pandas.MultiIndex
+        The same index.
+
+    Raises
+    ------
+    ValueError
+        A level is missing or not of dates, a key is missing, or a (day, instrument) pair
+        occurs twice. The text names the offending rows.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skattn.panel import check_index
+    >>> days = pd.to_datetime(["2024-01-02", "2024-01-02"])
+    >>> index = pd.MultiIndex.from_arrays([days, ["A", "A"]], names=["datetime", "instrument"])
+    >>> check_index(index)
+    Traceback (most recent call last):
+        ...
+    ValueError: X has 1 duplicate (datetime, instrument) key: (2024-01-02, 'A'). ...
+    """
+    missing = [name for name in LEVELS if name not in index.names]
+    if not isinstance(index, pd.MultiIndex) or missing:
+        raise ValueError(
+            f"The index of {what} must be a MultiIndex with the levels 'datetime' and "
+            f"'instrument'; got {_describe(index)}. skattn.from_long(frame, datetime=..., "
+            f"instrument=...) makes one from a long table."
+        )
+    dates = index.levels[index.names.index("datetime")]
+    if not isinstance(dates, pd.DatetimeIndex):
+        raise ValueError(
+            f"The level 'datetime' of the index of {what} must hold dates; got dtype "
+            f"{dates.dtype} (for example {_sample(dates)}). Convert it with pandas.to_datetime."
+        )
+    for name in LEVELS:
+        absent = index.codes[index.names.index(name)] < 0
+        if absent.any():
+            rows = np.flatnonzero(absent)
+            raise ValueError(
+                f"The level {name!r} of the index of {what} is missing in {_count(len(rows))}: "
+                f"{_head(rows)}."
+            )
+    if not index.is_unique:
+        keys = index[index.duplicated()]
+        shown = ", ".join(f"({_day(d)}, {i!r})" for d, i in _pairs(keys[:3]))
+        more = ", ..." if len(keys) > 3 else ""
+        raise ValueError(
+            f"{what} has {len(keys)} duplicate (datetime, instrument) "
+            f"key{'s' if len(keys) > 1 else ''}: {shown}{more}. "
+            f"Keep one row for each stock and day."
+        )
+    return index
+
+
+def from_long(
+    frame: Any, *, datetime: str | None = None, instrument: str | None = None
+) -> pd.DataFrame:
+    """Make a (datetime, instrument) table from a long one.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame, or an object with ``to_pandas`` (polars, pyarrow)
+        One row for each stock and day, dates and instruments in columns.
+    datetime, instrument : str, default=None
+        The columns that hold them. None guesses from the usual names ("date", "timestamp",
+        ..., "ticker", "symbol", ...), upper or lower case.
+
+    Returns
+    -------
+    table : pandas.DataFrame
+        The other columns, indexed by (datetime, instrument), rows in the order given.
+
+    Raises
+    ------
+    ValueError
+        A column cannot be found, dates cannot be read, or a key is missing or double.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skattn import from_long
+    >>> long = pd.DataFrame({"Date": ["2024-01-02"], "ticker": ["A"], "close": [9.5]})
+    >>> from_long(long)
+                           close
+    datetime   instrument
+    2024-01-02 A             9.5
+    """
+    if not isinstance(frame, pd.DataFrame):
+        if not hasattr(frame, "to_pandas"):
+            raise TypeError(
+                f"frame must be a DataFrame (pandas, polars or pyarrow); got {type(frame).__name__}."
+            )
+        frame = frame.to_pandas()
+    datetime = _find_column(frame, "datetime", datetime, DATETIME_NAMES)
+    instrument = _find_column(frame, "instrument", instrument, INSTRUMENT_NAMES)
+    dates = frame[datetime]
+    if not pd.api.types.is_datetime64_any_dtype(dates):
+        # Numbers like 20240102 are dates written as digits, never nanoseconds.
+        text = dates.astype("Int64").astype("string") if _is_number(dates) else dates
+        try:
+            dates = pd.to_datetime(text)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"Column {datetime!r} cannot be read as dates: {error}") from error
+    index = pd.MultiIndex.from_arrays([dates, frame[instrument]], names=LEVELS)
+    table = frame.drop(columns=[datetime, instrument]).set_axis(check_index(index, "frame"))
+    return table
+
+
+def days_of(*sources: Any, what: str = "X", required: bool = True) -> pd.DatetimeIndex | None:
+    """Trading day of each row, from the first source that knows it.
+
+    Parameters
+    ----------
+    *sources : object
+        Explicit days (array-like of dates, one a row), or things with an ``index`` that has a
+        level ``datetime`` (DataFrame, Series, WindowArray); None is passed over.
+    what : str, default="X"
+        What the days are needed for, for the error's text.
+    required : bool, default=True
+        Whether to raise when no source knows.
+
+    Returns
+    -------
+    days : pandas.DatetimeIndex of shape (n_samples,), or None
+        Midnights; a time zone's local dates.
+
+    Raises
+    ------
+    ValueError
+        No source knows the days and ``required`` is true, or a day is missing.
+
+    Examples
+    --------
+    >>> from skattn.panel import days_of
+    >>> days_of(None, ["2024-01-02 16:00", "2024-01-03 16:00"])
+    DatetimeIndex(['2024-01-02', '2024-01-03'], dtype='datetime64[...]', freq=None)
+    """
+    for source in sources:
+        if source is None:
+            continue
+        index = source.index if hasattr(source, "iloc") else getattr(source, "index", None)
+        if isinstance(index, pd.Index) and "datetime" in index.names:
+            return _as_days(index.get_level_values("datetime"))
+        is_explicit = isinstance(source, (list, tuple, np.ndarray, pd.Index, pd.Series))
+        if is_explicit and _holds_dates(source):
+            return _as_days(source)
+    if required:
+        raise ValueError(
+            f"The trading days of {what} are not known: give it an index with a level "
+            f"'datetime' (skattn.from_long makes one), or pass the days explicitly."
+        )
+    return None
+
+
+def instruments_of(source: Any) -> pd.Index | None:
+    """Instrument of each row, where the source's index knows it, else None.
+
+    Examples
+    --------
+    >>> from skattn.panel import instruments_of
+    >>> instruments_of([[1.0, 2.0]]) is None
+    True
+    """
+    index = getattr(source, "index", None)
+    if isinstance(index, pd.Index) and "instrument" in index.names:
+        return index.get_level_values("instrument")
+    return None
+
+
+def align_y(X: Any, y: Any) -> None:
+    """Raise where X and y both have a (datetime, instrument) index and the rows differ."""
+    x_index, y_index = getattr(X, "index", None), getattr(y, "index", None)
+    if not (isinstance(x_index, pd.MultiIndex) and isinstance(y_index, pd.MultiIndex)):
+        return
+    if x_index is y_index or len(x_index) != len(y_index) or x_index.equals(y_index):
+        return
+    row = int(np.flatnonzero(x_index.values != y_index.values)[0])
+    raise ValueError(
+        f"X and y have the same length but different rows: row {row} is {x_index[row]} in X and "
+        f"{y_index[row]} in y. Align them first, for example with y.reindex(X.index)."
+    )
+
+
+def _as_days(values: Any) -> pd.DatetimeIndex:
+    days = pd.DatetimeIndex(pd.to_datetime(values))
+    if days.hasnans:
+        rows = np.flatnonzero(days.isna())
+        raise ValueError(f"The trading day is missing in {_count(len(rows))}: {_head(rows)}.")
+    return days.tz_localize(None).normalize()
+
+
+def _holds_dates(values: Any) -> bool:
+    values = values if hasattr(values, "dtype") else np.asarray(values)
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return True
+    if values.ndim != 1 or _is_number(values):
+        return False
+    try:
+        pd.to_datetime(values)
+    except (ValueError, TypeError):
+        return False
+    return True
+
+
+def _is_number(values: Any) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype)
+
+
+def _find_column(
+    frame: pd.DataFrame, what: str, given: str | None, usual: tuple[str, ...]
+) -> str:
+    if given is not None:
+        if given not in frame.columns:
+            raise ValueError(
+                f"{what}={given!r} is not a column of the table; it has {list(frame.columns)}."
+            )
+        return given
+    lowered = {str(column).strip().lower(): column for column in reversed(list(frame.columns))}
+    for name in usual:
+        if name in lowered:
+            return lowered[name]
+    raise ValueError(
+        f"No column for {what} was found among {list(frame.columns)} (looked for "
+        f"{', '.join(usual)}): name it with {what}=..."
+    )
+
+
+def _describe(index: pd.Index) -> str:
+    names = [name for name in index.names if name is not None]
+    return f"{type(index).__name__} with levels {names}" if names else f"{type(index).__name__}"
+
+
+def _sample(values: pd.Index) -> str:
+    return repr(values[0]) if len(values) else "nothing"
+
+
+def _pairs(index: pd.MultiIndex) -> zip:
+    return zip(*(index.get_level_values(name) for name in LEVELS), strict=True)
+
+
+def _day(stamp: pd.Timestamp) -> str:
+    return str(stamp.date() if stamp == stamp.normalize() else stamp)
+
+
+def _count(n: int) -> str:
+    return f"{n} row" if n == 1 else f"{n} rows"
+
+
+def _head(rows: np.ndarray) -> str:
+    return ", ".join(map(str, rows[:3])) + (", ..." if len(rows) > 3 else "")

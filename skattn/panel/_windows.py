@@ -1,0 +1,276 @@
+"""WindowArray: N windows of T steps and F fields, held as one table and gathered in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skattn.panel._index import days_of, instruments_of
+from skattn.panel._steps import Step
+
+# Windows gathered at a time when the whole array is asked for: bounds the temporaries.
+CHUNK = 8192
+
+
+class WindowArray:
+    """An array of shape (N, T, F) that is stored as one (R, F) table.
+
+    Each sample is a window of T consecutive rows of the table; windows overlap, so the table
+    holds every price once where the array would hold it T times. Batches are gathered when
+    asked for, and the recorded steps (scaling, clipping, ...) are applied to them then.
+
+    Parameters
+    ----------
+    table : ndarray of shape (R, F)
+        Rows of an instrument are consecutive and oldest first.
+    ends : ndarray of int, shape (N,)
+        The row where each sample's window ends.
+    length : int
+        Number of time steps T.
+    starts : ndarray of int, shape (N,), default=None
+        The first row that each window may read: steps before it are NaN. None: row 0.
+    index : pandas.Index of length N, default=None
+        Labels of the samples, usually (datetime, instrument).
+    fields : sequence of str, default=None
+        Names of the F fields that come out, after all steps.
+    steps : sequence of Step
+        Functions applied in turn to each gathered batch.
+
+    Attributes
+    ----------
+    shape : tuple (N, T, F)
+    dtype : numpy.dtype
+    index : pandas.Index or None
+    fields : tuple of str
+    steps : tuple of Step
+
+    Notes
+    -----
+    ``x[rows]`` and ``x[rows, ...]`` with a slice, a mask or an index array give a WindowArray
+    on the same table; ``x[i]`` one (T, F) array; ``numpy.asarray(x)`` everything.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skattn.panel import WindowArray
+    >>> table = np.arange(5, dtype=np.float32)[:, None]
+    >>> x = WindowArray(table, ends=np.array([1, 4]), length=3)
+    >>> x
+    WindowArray(2 windows of 3 steps, fields=('x0',), no steps)
+    >>> np.asarray(x)[:, :, 0]
+    array([[nan,  0.,  1.],
+           [ 2.,  3.,  4.]], dtype=float32)
+    """
+
+    ndim = 3
+
+    def __init__(
+        self,
+        table: np.ndarray,
+        ends: np.ndarray,
+        length: int,
+        *,
+        starts: np.ndarray | None = None,
+        index: pd.Index | None = None,
+        fields: Sequence[str] | None = None,
+        steps: Sequence[Step] = (),
+    ) -> None:
+        self._table = np.ascontiguousarray(table)
+        self._ends = np.asarray(ends, dtype=np.int64)
+        self._starts = np.zeros_like(self._ends) if starts is None else np.asarray(starts)
+        self.index = index
+        self.fields = tuple(fields or (f"x{f}" for f in range(self._table.shape[1])))
+        self.steps = tuple(steps)
+        self._length = length
+
+    @property
+    def shape(self) -> tuple[int, int, int]:  # noqa: D102
+        return len(self._ends), self._length, len(self.fields)
+
+    @property
+    def dtype(self) -> np.dtype:  # noqa: D102
+        return self._table.dtype
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by the table and the window positions, not by the array it stands for."""
+        return self._table.nbytes + self._ends.nbytes + self._starts.nbytes
+
+    @property
+    def days(self) -> pd.DatetimeIndex | None:
+        """Trading day of each sample, or None."""
+        return days_of(self, required=False)
+
+    @property
+    def instruments(self) -> pd.Index | None:
+        """Instrument of each sample, or None."""
+        return instruments_of(self)
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, key: Any) -> WindowArray | np.ndarray:
+        rows, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
+        rest = tuple(part for part in rest if part is not Ellipsis)
+        if isinstance(rows, (int, np.integer)):
+            return self.gather([rows])[0][rest]
+        if rest:
+            return np.asarray(self[rows])[(slice(None), *rest)]
+        rows = slice(None) if rows is Ellipsis else rows
+        rows = rows if isinstance(rows, slice) else np.asarray(rows)
+        if not isinstance(rows, slice) and rows.size == 0:
+            rows = rows.astype(np.int64)
+        return WindowArray(
+            self._table,
+            self._ends[rows],
+            self._length,
+            starts=self._starts[rows],
+            index=None if self.index is None else self.index[rows],
+            fields=self.fields,
+            steps=self.steps,
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("A WindowArray is gathered when it becomes an array: copy=False.")
+        out = np.empty(self.shape, dtype=dtype or self.dtype)
+        for first in range(0, len(self), CHUNK):
+            out[first : first + CHUNK] = self.gather(slice(first, first + CHUNK))
+        return out
+
+    def __repr__(self) -> str:
+        steps = ", ".join(type(step).__name__ for step in self.steps) or "no steps"
+        n, t, _ = self.shape
+        return f"WindowArray({n} windows of {t} steps, fields={self.fields}, {steps})"
+
+    def with_step(self, step: Step, *, fields: Sequence[str] | None = None) -> WindowArray:
+        """Return the same windows with one more recorded step.
+
+        Parameters
+        ----------
+        step : Step
+            A row-wise function of a batch.
+        fields : sequence of str, default=None
+            Names of the fields after the step, where it changes them.
+
+        Returns
+        -------
+        windows : WindowArray
+            It shares the table with this one.
+        """
+        return WindowArray(
+            self._table,
+            self._ends,
+            self._length,
+            starts=self._starts,
+            index=self.index,
+            fields=fields or self.fields,
+            steps=(*self.steps, step),
+        )
+
+    def gather(self, rows: Any = slice(None)) -> np.ndarray:
+        """Gather some windows into a fresh array, steps applied.
+
+        Parameters
+        ----------
+        rows : slice, mask or array of int
+            The samples.
+
+        Returns
+        -------
+        batch : ndarray of shape (B, T, F)
+        """
+        return self._gather(rows, np.arange(self._length), slice(None))
+
+    def gather_lag(self, step: int) -> np.ndarray:
+        """All samples at one time step (0 is the oldest), recorded steps applied.
+
+        For statistics by cell, which need N values at a time but not N·T.
+
+        Returns
+        -------
+        values : ndarray of shape (N, F)
+        """
+        lags = np.array([step, self._length - 1])
+        return self._gather(slice(None), lags, lags)[:, 0]
+
+    def _gather(self, rows: Any, times: np.ndarray, lags: slice | np.ndarray) -> np.ndarray:
+        ends, starts = self._ends[rows][:, None], self._starts[rows][:, None]
+        positions = ends + (times - (self._length - 1))
+        padded = positions < starts
+        has_padding = padded[:, 0].any()
+        if has_padding:
+            positions = np.maximum(positions, starts)
+        batch = self._table.take(positions, axis=0)
+        if has_padding:
+            batch[padded] = np.nan
+        for step in self.steps:
+            batch = step(batch, lags)
+        return batch
+
+
+def build_windows(
+    values: np.ndarray,
+    index: pd.MultiIndex,
+    length: int,
+    *,
+    memory: tuple[np.ndarray, pd.MultiIndex] | None = None,
+    fields: Sequence[str] | None = None,
+) -> WindowArray:
+    """Lay rows out on the market's calendar, one window ending at each of them.
+
+    The calendar is every time stamp that the rows (and the memory) have. A stock that misses
+    one of them has a row of NaN there, so that a step is always one step of the market, as in
+    qlib. Rows may come in any order; samples keep it.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, F)
+        One row a sample.
+    index : pandas.MultiIndex
+        Their (datetime, instrument) keys.
+    length : int
+        Steps a window.
+    memory : (values, index), default=None
+        Earlier known rows. They give context to windows and get none of their own; where both
+        know a (datetime, instrument), ``values`` counts.
+    fields : sequence of str, default=None
+        Names of the F columns.
+
+    Returns
+    -------
+    windows : WindowArray of shape (N, length, F)
+    """
+    n_memory = 0
+    if memory is not None:
+        n_memory = len(memory[1])
+        values = np.concatenate([memory[0], values])
+        day, instrument = (
+            memory[1].get_level_values(name).append(index.get_level_values(name))
+            for name in ("datetime", "instrument")
+        )
+    else:
+        day, instrument = (index.get_level_values(name) for name in ("datetime", "instrument"))
+    day_code, calendar = pd.factorize(day, sort=True)
+    stock_code, stocks = pd.factorize(instrument)
+    first = np.full(len(stocks), len(calendar), dtype=np.int64)
+    last = np.full(len(stocks), -1, dtype=np.int64)
+    np.minimum.at(first, stock_code, day_code)
+    np.maximum.at(last, stock_code, day_code)
+    spans = np.maximum(last - first + 1, 0)
+    offsets = np.concatenate([[0], np.cumsum(spans)[:-1]]) if len(stocks) else spans
+    rows = offsets[stock_code] + day_code - first[stock_code]
+    table = np.full((int(spans.sum()), values.shape[1]), np.nan, dtype=values.dtype)
+    # In this order a sample overwrites what memory knew of the same key.
+    table[rows] = values
+    return WindowArray(
+        table,
+        rows[n_memory:],
+        length,
+        starts=offsets[stock_code][n_memory:],
+        index=index,
+        fields=fields,
+    )
