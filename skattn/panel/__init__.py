@@ -1,6 +1,14 @@
 """The ground floor: (datetime, instrument) tables and lazily gathered windows."""
 
-from skattn.panel._index import align_y, check_index, days_of, from_long, instruments_of
+from skattn.panel._check import check_numeric, check_panel_input
+from skattn.panel._index import (
+    align_y,
+    check_index,
+    days_of,
+    from_long,
+    instruments_of,
+    level_codes,
+)
 from skattn.panel._steps import Clip, DivideByLatest, Fill, Scale, Step, TakeFields
 from skattn.panel._windows import WindowArray, build_windows
 
@@ -15,7 +23,10 @@ __all__ = [
     "align_y",
     "build_windows",
     "check_index",
+    "check_numeric",
+    "check_panel_input",
     "days_of",
     "from_long",
     "instruments_of",
+    "level_codes",
 ]

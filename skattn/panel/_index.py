@@ -115,7 +115,7 @@ def from_long(
     if not isinstance(frame, pd.DataFrame):
         if not hasattr(frame, "to_pandas"):
             raise TypeError(
-                f"frame must be a DataFrame (pandas, polars or pyarrow); got {type(frame).__name__}."
+                f"frame must be a pandas, polars or pyarrow table; got {type(frame).__name__}."
             )
         frame = frame.to_pandas()
     datetime = _find_column(frame, "datetime", datetime, DATETIME_NAMES)
@@ -133,18 +133,22 @@ def from_long(
     return table
 
 
-def days_of(*sources: Any, what: str = "X", required: bool = True) -> pd.DatetimeIndex | None:
-    """Trading day of each row, from the first source that knows it.
+def days_of(
+    days: Any, *carriers: Any, what: str = "X", required: bool = True
+) -> pd.DatetimeIndex | None:
+    """Trading day of each row: given, or read from the first index that knows it.
 
     Parameters
     ----------
-    *sources : object
-        Explicit days (array-like of dates, one a row), or things with an ``index`` that has a
-        level ``datetime`` (DataFrame, Series, WindowArray); None is passed over.
+    days : array-like of dates, shape (n_samples,), or None
+        The days, where they are given explicitly.
+    *carriers : object
+        Where ``days`` is None: things that may have an ``index`` with a level ``datetime``
+        (DataFrame, Series, WindowArray).
     what : str, default="X"
         What the days are needed for, for the error's text.
     required : bool, default=True
-        Whether to raise when no source knows.
+        Whether to raise when nothing knows them.
 
     Returns
     -------
@@ -153,24 +157,25 @@ def days_of(*sources: Any, what: str = "X", required: bool = True) -> pd.Datetim
 
     Raises
     ------
+    TypeError
+        ``days`` are not dates.
     ValueError
-        No source knows the days and ``required`` is true, or a day is missing.
+        Nothing knows the days and ``required`` is true, or a day is missing.
 
     Examples
     --------
     >>> from skattn.panel import days_of
-    >>> days_of(None, ["2024-01-02 16:00", "2024-01-03 16:00"])
+    >>> days_of(["2024-01-02 16:00", "2024-01-03 16:00"])
     DatetimeIndex(['2024-01-02', '2024-01-03'], dtype='datetime64[...]', freq=None)
     """
-    for source in sources:
-        if source is None:
-            continue
-        index = source.index if hasattr(source, "iloc") else getattr(source, "index", None)
+    if days is not None:
+        if isinstance(days, pd.MultiIndex) and "datetime" in days.names:
+            days = days.get_level_values("datetime")
+        return _as_days(days)
+    for carrier in carriers:
+        index = getattr(carrier, "index", None)
         if isinstance(index, pd.Index) and "datetime" in index.names:
             return _as_days(index.get_level_values("datetime"))
-        is_explicit = isinstance(source, (list, tuple, np.ndarray, pd.Index, pd.Series))
-        if is_explicit and _holds_dates(source):
-            return _as_days(source)
     if required:
         raise ValueError(
             f"The trading days of {what} are not known: give it an index with a level "
@@ -194,6 +199,21 @@ def instruments_of(source: Any) -> pd.Index | None:
     return None
 
 
+def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]:
+    """Number the values of a level in sorted order: (code of each row, sorted values).
+
+    Faster than factorizing the values: a MultiIndex holds codes already, only not of the values
+    that occur alone, and not in order.
+    """
+    number = index.names.index(level)
+    codes, values = np.asarray(index.codes[number]), index.levels[number]
+    used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
+    order = values[used].argsort()
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[used[order]] = np.arange(len(used))
+    return rank[codes], values[used[order]]
+
+
 def align_y(X: Any, y: Any) -> None:
     """Raise where X and y both have a (datetime, instrument) index and the rows differ."""
     x_index, y_index = getattr(X, "index", None), getattr(y, "index", None)
@@ -209,24 +229,18 @@ def align_y(X: Any, y: Any) -> None:
 
 
 def _as_days(values: Any) -> pd.DatetimeIndex:
-    days = pd.DatetimeIndex(pd.to_datetime(values))
+    array = values if hasattr(values, "dtype") else np.asarray(values)
+    if _is_number(array):
+        # pandas would take them for nanoseconds since 1970.
+        raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
+    try:
+        days = pd.DatetimeIndex(pd.to_datetime(array))
+    except (ValueError, TypeError) as error:
+        raise TypeError(f"days must be dates; got {array[:3]!r}: {error}") from error
     if days.hasnans:
         rows = np.flatnonzero(days.isna())
         raise ValueError(f"The trading day is missing in {_count(len(rows))}: {_head(rows)}.")
     return days.tz_localize(None).normalize()
-
-
-def _holds_dates(values: Any) -> bool:
-    values = values if hasattr(values, "dtype") else np.asarray(values)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return True
-    if values.ndim != 1 or _is_number(values):
-        return False
-    try:
-        pd.to_datetime(values)
-    except (ValueError, TypeError):
-        return False
-    return True
 
 
 def _is_number(values: Any) -> bool:

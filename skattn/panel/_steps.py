@@ -19,7 +19,7 @@ class Step(Protocol):
     own row alone, so that a batch never depends on its batch mates.
     """
 
-    def __call__(self, batch: np.ndarray, lags: Lags) -> np.ndarray: ...  # noqa: D102
+    def __call__(self, batch: np.ndarray, lags: Lags) -> np.ndarray: ...
 
 
 @dataclass(frozen=True, eq=False)

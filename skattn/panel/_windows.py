@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.panel._index import days_of, instruments_of
+from skattn.panel._index import days_of, instruments_of, level_codes
 from skattn.panel._steps import Step
 
 # Windows gathered at a time when the whole array is asked for: bounds the temporaries.
@@ -87,11 +87,13 @@ class WindowArray:
         self._length = length
 
     @property
-    def shape(self) -> tuple[int, int, int]:  # noqa: D102
+    def shape(self) -> tuple[int, int, int]:
+        """Number of samples N, steps T and fields F."""
         return len(self._ends), self._length, len(self.fields)
 
     @property
-    def dtype(self) -> np.dtype:  # noqa: D102
+    def dtype(self) -> np.dtype:
+        """Type of the gathered values."""
         return self._table.dtype
 
     @property
@@ -102,7 +104,7 @@ class WindowArray:
     @property
     def days(self) -> pd.DatetimeIndex | None:
         """Trading day of each sample, or None."""
-        return days_of(self, required=False)
+        return days_of(None, self, required=False)
 
     @property
     def instruments(self) -> pd.Index | None:
@@ -245,17 +247,13 @@ def build_windows(
     windows : WindowArray of shape (N, length, F)
     """
     n_memory = 0
+    day_code, calendar = level_codes(index, "datetime")
+    stock_code, stocks = level_codes(index, "instrument")
     if memory is not None:
         n_memory = len(memory[1])
         values = np.concatenate([memory[0], values])
-        day, instrument = (
-            memory[1].get_level_values(name).append(index.get_level_values(name))
-            for name in ("datetime", "instrument")
-        )
-    else:
-        day, instrument = (index.get_level_values(name) for name in ("datetime", "instrument"))
-    day_code, calendar = pd.factorize(day, sort=True)
-    stock_code, stocks = pd.factorize(instrument)
+        day_code, calendar = _join_codes(memory[1], day_code, calendar, "datetime")
+        stock_code, stocks = _join_codes(memory[1], stock_code, stocks, "instrument")
     first = np.full(len(stocks), len(calendar), dtype=np.int64)
     last = np.full(len(stocks), -1, dtype=np.int64)
     np.minimum.at(first, stock_code, day_code)
@@ -273,4 +271,18 @@ def build_windows(
         starts=offsets[stock_code][n_memory:],
         index=index,
         fields=fields,
+    )
+
+
+def _join_codes(
+    memory: pd.MultiIndex, codes: np.ndarray, uniques: pd.Index, level: str
+) -> tuple[np.ndarray, pd.Index]:
+    """Put the memory's codes before the others', on their common values."""
+    memory_codes, memory_uniques = level_codes(memory, level)
+    both = memory_uniques.union(uniques)
+    return (
+        np.concatenate(
+            [both.get_indexer(memory_uniques)[memory_codes], both.get_indexer(uniques)[codes]]
+        ),
+        both,
     )

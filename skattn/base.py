@@ -1,0 +1,450 @@
+"""SequenceRegressor: the scikit-learn face of a torch module over (N, T, F) windows."""
+
+from __future__ import annotations
+
+import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.callback import CallbackContext, CallbackSupportMixin, with_callbacks
+from sklearn.metrics import r2_score
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+from skorch.callbacks import EarlyStopping
+from torch import nn
+
+from skattn._docs import fill_training_docs
+from skattn.training import (
+    LOSSES,
+    OPTIMIZERS,
+    FitData,
+    MaskedLoss,
+    SequenceNet,
+    chronological_holdout,
+    freeze_parameters,
+    load_weights,
+)
+from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
+from skattn.training.net import PRECISIONS
+from skattn.training.samples import check_samples, check_windows, gather_finite
+
+# Rows that are predicted at a time. Always as many, so that a row's result does not depend, in
+# any bit, on how many others there are: matrix products of other sizes sum in another order.
+PREDICT_ROWS = 512
+
+Model = TypeVar("Model", bound=type)
+
+
+@dataclass_transform(kw_only_default=True)
+def estimator(cls: Model) -> Model:
+    """Make a class's annotated attributes its keyword-only parameters.
+
+    They come after those of SequenceRegressor, as fields of a dataclass do, so that a model
+    declares its own and inherits the training's. In the docstring, ``{training_parameters}`` and
+    ``{training_attributes}`` stand for the inherited texts.
+
+    Examples
+    --------
+    See ``skattn/models/alstm.py``.
+    """
+    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)  # type: ignore[call-overload]
+    return fill_training_docs(cls)
+
+
+@estimator
+class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC):
+    """Base of the regressors: everything but the architecture.
+
+    A model subclasses it, declares its parameters as annotated attributes under ``@estimator``
+    and implements ``build_module``.
+
+    Parameters
+    ----------
+    {training_parameters}
+
+    Attributes
+    ----------
+    {training_attributes}
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from skattn.base import SequenceRegressor, estimator
+    >>> class LastStep(nn.Module):
+    ...     def __init__(self, n_features):
+    ...         super().__init__()
+    ...         self.out = nn.Linear(n_features, 1)
+    ...
+    ...     def forward(self, x):
+    ...         return self.out(x[:, -1])[:, 0]
+    >>> @estimator
+    ... class LastStepRegressor(SequenceRegressor):
+    ...     def build_module(self, n_steps, n_features):
+    ...         return LastStep(n_features)
+    >>> LastStepRegressor(lr=0.1)
+    LastStepRegressor(lr=0.1)
+    """
+
+    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = "mse"
+    optimizer: str | type[torch.optim.Optimizer] = "adam"
+    lr: float = 1e-3
+    weight_decay: float = 0.0
+    batch_size: int = 800
+    max_epochs: int = 200
+    clip_value: float | None = 3.0
+    early_stopping: bool | str = "auto"
+    validation_fraction: float = 0.1
+    purge: int = 2
+    n_iter_no_change: int = 20
+    monitor: str = "valid_loss"
+    pretrained: Any = None
+    freeze: Sequence[str] = ()
+    warm_start: bool = False
+    random_state: int | np.random.RandomState | None = None
+    device: str = "auto"
+    precision: str = "float32"
+    compile: bool = False
+    callbacks: list | None = None
+    verbose: int = 0
+
+    _parameter_constraints: ClassVar[dict] = {
+        "loss": [StrOptions(set(LOSSES)), callable],
+        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
+        "lr": [Interval(Real, 0, None, closed="neither")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "max_epochs": [Interval(Integral, 1, None, closed="left")],
+        "clip_value": [Interval(Real, 0, None, closed="neither"), None],
+        "early_stopping": ["boolean", StrOptions({"auto"})],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "purge": [Interval(Integral, 0, None, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
+        "monitor": [StrOptions(set(MONITORS))],
+        "freeze": [tuple, list],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "device": [str],
+        "precision": [StrOptions(set(PRECISIONS))],
+        "compile": ["boolean"],
+        "callbacks": [list, None],
+        "verbose": ["verbose"],
+    }
+
+    @abstractmethod
+    def build_module(self, n_steps: int, n_features: int) -> nn.Module:
+        """Make the torch module for windows of T steps and F features.
+
+        Parameters
+        ----------
+        n_steps, n_features : int
+            T and F of the windows seen in ``fit``.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            ``forward(x)`` takes (B, T, F) to (B,). ``attend(x)``, where it has attention, gives a
+            dict of named maps.
+        """
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        days: Any = None,
+        instruments: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> SequenceRegressor:
+        """Train on windows.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
+            The windows.
+        y : array-like of shape (N,)
+            Labels. NaN means unlabelled: the row is not trained on.
+        days : array-like of dates, shape (N,), default=None
+            Trading day of each row. None: from the index of X, else of y.
+        instruments : array-like of shape (N,), default=None
+            Stock of each row, for models that look across stocks. None: from the index of X.
+        X_val, y_val : like X and y, default=None
+            Rows for validation, in place of the last days of X.
+
+        Returns
+        -------
+        self : SequenceRegressor
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of range; X has NaN or infinity; y has infinity or no label; there
+            are too few days to hold any out.
+        """
+        self._validate_params()
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together; got only one of them.")
+        goes_on = self.warm_start and hasattr(self, "net_")
+        samples = check_samples(self, X, y, days=days, instruments=instruments, reset=not goes_on)
+        if X_val is not None:
+            valid = check_samples(self, X_val, y_val, reset=False, suffix="_val")
+            data = FitData(samples.labelled(), valid.labelled())
+        elif self._stops_early(samples.days is not None):
+            train, held_out = chronological_holdout(
+                samples.days, ~np.isnan(samples.y), self.validation_fraction, self.purge
+            )
+            data = FitData(samples.rows(train), samples.rows(held_out))
+        else:
+            data = FitData(samples.labelled(), None)
+        context = self._init_callback_context(max_subtasks=self.max_epochs)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        seed = _draw_seed(self.random_state)
+        device = _pick_device(self.device)
+        with torch.random.fork_rng(_cuda_devices(device)):
+            torch.manual_seed(seed)
+            net = self._make_net(device, seed, old=self.net_ if goes_on else None)
+            self._train(net, data, self.max_epochs, EpochTasks(self, context, X, y))
+        self._keep(net)
+        context.call_on_fit_task_end(
+            estimator=self, X=X, y=y, reconstruction_attributes=lambda: {}
+        )
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, *, days: Any = None, instruments: Any = None
+    ) -> SequenceRegressor:
+        """Train one more epoch, on these rows and without early stopping.
+
+        Weights and the optimizer's state go on from the last call. The first call makes them.
+
+        Parameters
+        ----------
+        X, y, days, instruments
+            As for ``fit``.
+
+        Returns
+        -------
+        self : SequenceRegressor
+        """
+        first = not hasattr(self, "net_")
+        if first:
+            self._validate_params()
+        samples = check_samples(self, X, y, days=days, instruments=instruments, reset=first)
+        seed = _draw_seed(self.random_state)
+        device = _pick_device(self.device)
+        with torch.random.fork_rng(_cuda_devices(device)):
+            net = self.net_ if not first else None
+            # Not the same dropout masks in each call.
+            torch.manual_seed(seed + (len(net.history) if net is not None else 0))
+            net = net or self._make_net(device, seed)
+            self._train(net, FitData(samples.labelled(), None), 1)
+        self._keep(net)
+        return self
+
+    def predict(self, X: Any, *, days: Any = None, instruments: Any = None) -> np.ndarray:
+        """Predict each window's label.
+
+        A row's prediction is the same, bit for bit, whatever rows it is predicted with.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
+            Windows of the fitted shape.
+        days, instruments : array-like of shape (N,), default=None
+            As for ``fit``; used by models that look across stocks.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (N,), float32
+        """
+        return self._apply(X, self._forward)["y"]
+
+    def attend(self, X: Any) -> dict[str, np.ndarray]:
+        """Attention maps of each window, by name.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
+            Windows of the fitted shape.
+
+        Returns
+        -------
+        maps : dict of str to ndarray of shape (N, ...)
+            Empty for a model without attention.
+        """
+        check_is_fitted(self)
+        module = self.net_.module_
+        if not hasattr(module, "attend"):
+            return {}
+        return self._apply(X, lambda x: module.attend(x.to(self.net_.device)))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination of the labelled rows.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T)
+            Windows.
+        y : array-like of shape (N,)
+            Labels; NaN rows are left out.
+        sample_weight : array-like of shape (N,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        r2 : float
+        """
+        y = np.asarray(y, dtype=float)
+        known = ~np.isnan(y)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return r2_score(y[known], self.predict(X)[known], sample_weight=weight)
+
+    def _make_net(self, device: str, seed: int, old: SequenceNet | None = None) -> SequenceNet:
+        """Build and initialize a net; with an old one, on its module and history."""
+        if old is None:
+            module = self.build_module(self.n_steps_in_, self._n_fields)
+            if self.pretrained is not None:
+                self.pretrained_report_ = load_weights(module, self.pretrained)
+        else:
+            module = old.module_
+        freeze_parameters(module, self.freeze)
+        optimizer = self.optimizer
+        net = SequenceNet(
+            module,
+            MaskedLoss(self.loss),
+            optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
+            optimizer__weight_decay=self.weight_decay,
+            lr=self.lr,
+            batch_size=self.batch_size,
+            max_epochs=self.max_epochs,
+            callbacks=self._make_callbacks(),
+            device=device,
+            precision=self.precision,
+            compile=self.compile,
+            verbose=self.verbose,
+            seed=seed,
+        )
+        net.initialize()
+        if old is not None:
+            net.history = old.history
+        return net
+
+    def _make_callbacks(self) -> list:
+        callbacks: list = [FiniteLoss()]
+        if self.clip_value is not None:
+            callbacks.append(ValueClipping(self.clip_value))
+        # Clones, as of every parameter: a fit leaves what it was given as it was.
+        return callbacks + clone(self.callbacks or [], safe=False)
+
+    def _train(
+        self, net: SequenceNet, data: FitData, epochs: int, *callbacks: EpochTasks
+    ) -> None:
+        """Run epochs; the callbacks that belong to this fit alone are gone after it."""
+        own = list(callbacks)
+        if data.valid is not None and self._stops_early(True):
+            own.insert(0, self._stopping())
+            if self.monitor != "valid_loss":
+                own.insert(0, ValidScore(self.monitor))
+        lasting = net.callbacks_
+        net.callbacks_ = [*lasting, *((type(c).__name__, c.initialize()) for c in own)]
+        try:
+            net.notify("on_train_begin", X=data, y=None)
+            try:
+                net.fit_loop(data, epochs=epochs)
+            except KeyboardInterrupt:
+                # skorch's callbacks stop training so; a user's Ctrl-C keeps what is learned.
+                pass
+            net.notify("on_train_end", X=data, y=None)
+        finally:
+            net.callbacks_ = lasting
+
+    def _stops_early(self, can_hold_out: bool) -> bool:
+        return can_hold_out if self.early_stopping == "auto" else self.early_stopping
+
+    def _stopping(self) -> EarlyStopping:
+        return EarlyStopping(
+            self.monitor,
+            lower_is_better=MONITORS[self.monitor],
+            patience=self.n_iter_no_change,
+            threshold=0,
+            load_best=True,
+        )
+
+    def _keep(self, net: SequenceNet) -> None:
+        net.module_.eval()
+        self.net_ = net
+        self.module_ = net.module_
+        epochs = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+        self.history_ = pd.DataFrame(epochs).set_index("epoch")
+        self.n_iter_ = len(net.history)
+
+    def _forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"y": self.net_.infer(x)}
+
+    @property
+    def _n_fields(self) -> int:
+        """Fields a step: a 2-D X is univariate."""
+        return self.n_features_in_ if self._fit_ndim == 3 else 1
+
+    def _apply(self, X: Any, function: Callable[[torch.Tensor], dict[str, torch.Tensor]]) -> Any:
+        """Call a function on blocks of equal size and join what it gives for each row."""
+        check_is_fitted(self)
+        X = check_windows(self, X, reset=False)
+        self.net_.module_.eval()
+        parts: dict[str, list[np.ndarray]] = {}
+        with torch.inference_mode():
+            for first in range(0, len(X), PREDICT_ROWS):
+                block = gather_finite(X, slice(first, first + PREDICT_ROWS), "X")
+                n_rows = len(block)
+                if n_rows < PREDICT_ROWS:
+                    block = np.concatenate(
+                        [block, np.zeros((PREDICT_ROWS - n_rows, *block.shape[1:]), np.float32)]
+                    )
+                for name, values in function(torch.from_numpy(block)).items():
+                    parts.setdefault(name, []).append(values[:n_rows].float().cpu().numpy())
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+
+def _draw_seed(random_state: Any) -> int:
+    # None means fresh entropy: numpy's global generator is left as it was found.
+    if random_state is None:
+        return secrets.randbelow(2**31)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _pick_device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise ValueError(
+            f"device must be 'auto' or a torch device such as 'cpu' or 'cuda:0'; got {device!r}."
+        ) from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device={device!r}, but torch finds no CUDA device; use 'auto' or 'cpu'.")
+    return device
+
+
+def _cuda_devices(device: str) -> list[int]:
+    if not device.startswith("cuda"):
+        return []
+    index = torch.device(device).index
+    return [torch.cuda.current_device() if index is None else index]

@@ -1,0 +1,153 @@
+"""ALSTM: a recurrent network whose steps are weighed by attention."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import ClassVar
+
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+
+from skattn.base import SequenceRegressor, estimator
+
+RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
+
+
+class ALSTM(nn.Module):
+    """Linear map and tanh, a GRU or LSTM, attention over its steps, a linear output.
+
+    Parameters
+    ----------
+    n_features : int
+        Size F of the input at each step.
+    hidden_size : int, default=64
+        Size of the recurrent state; the attention network is half as wide.
+    num_layers : int, default=2
+        Recurrent layers.
+    rnn : {"gru", "lstm"}, default="gru"
+        Recurrent unit.
+    dropout : float, default=0.0
+        Between the recurrent layers and in the attention network.
+
+    References
+    ----------
+    qlib, ``qlib/contrib/model/pytorch_alstm.py``, ``ALSTMModel``: same mathematics, same names of
+    weights.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skattn.models import ALSTM
+    >>> module = ALSTM(n_features=6, hidden_size=8)
+    >>> module(torch.zeros(5, 60, 6)).shape, module.attend(torch.zeros(5, 60, 6))["time"].shape
+    (torch.Size([5]), torch.Size([5, 60]))
+    """
+
+    def __init__(
+        self,
+        n_features: int,
+        hidden_size: int = 64,
+        num_layers: int = 2,
+        rnn: str = "gru",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.net = nn.Sequential()
+        self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
+        self.net.add_module("act", nn.Tanh())
+        # torch warns of dropout in a single layer, where it has no effect.
+        between = dropout if num_layers > 1 else 0.0
+        self.rnn = RNNS[rnn](hidden_size, hidden_size, num_layers, dropout=between)
+        self.fc_out = nn.Linear(2 * hidden_size, 1)
+        self.att_net = nn.Sequential()
+        self.att_net.add_module("att_fc_in", nn.Linear(hidden_size, hidden_size // 2))
+        self.att_net.add_module("att_dropout", nn.Dropout(dropout))
+        self.att_net.add_module("att_act", nn.Tanh())
+        self.att_net.add_module("att_fc_out", nn.Linear(hidden_size // 2, 1, bias=False))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Predict one value for each of the B windows.
+
+        Parameters
+        ----------
+        x : tensor of shape (B, T, F)
+
+        Returns
+        -------
+        predicted : tensor of shape (B,)
+        """
+        states, weights = self._states_and_weights(x)
+        context = (weights * states).sum(dim=0)
+        return self.fc_out(torch.cat((states[-1], context), dim=1))[:, 0]
+
+    def attend(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Attention maps: ``time`` of shape (B, T), which sums to one over the steps."""
+        _, weights = self._states_and_weights(x)
+        return {"time": weights[:, :, 0].T}
+
+    def _states_and_weights(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # Time first, (T, B, ...): the recurrence then reads contiguous memory.
+        states, _ = self.rnn(self.net(x.transpose(0, 1).contiguous()))
+        return states, torch.softmax(self.att_net(states), dim=0)
+
+
+@estimator
+class ALSTMRegressor(SequenceRegressor):
+    """Recurrent network with temporal attention.
+
+    A linear map and tanh, a GRU or LSTM over the window, attention that weighs its steps, and a
+    linear output of the last state beside the weighed one.
+
+    Parameters
+    ----------
+    hidden_size : int, default=64
+        Size of the recurrent state, at least 2.
+    num_layers : int, default=2
+        Recurrent layers.
+    rnn : {"gru", "lstm"}, default="gru"
+        Recurrent unit.
+    dropout : float, default=0.0
+        Between the recurrent layers and in the attention network, in [0, 1).
+    {training_parameters}
+
+    Attributes
+    ----------
+    {training_attributes}
+
+    References
+    ----------
+    Qin et al. 2017, "A Dual-Stage Attention-Based Recurrent Neural Network for Time Series
+    Prediction", arXiv 1704.02971. qlib, ``qlib/contrib/model/pytorch_alstm.py`` and
+    ``examples/benchmarks/ALSTM/workflow_config_alstm_Alpha360.yaml`` for the defaults.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skattn.models import ALSTMRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(200, 10, 2)).astype("float32")
+    >>> y = X[:, -3, 0]
+    >>> model = ALSTMRegressor(hidden_size=8, max_epochs=60, lr=0.01, random_state=0).fit(X, y)
+    >>> model.predict(X[:2]).shape
+    (2,)
+    >>> bool(model.score(X, y) > 0.5)
+    True
+    """
+
+    hidden_size: int = 64
+    num_layers: int = 2
+    rnn: str = "gru"
+    dropout: float = 0.0
+
+    _parameter_constraints: ClassVar[dict] = {
+        **SequenceRegressor._parameter_constraints,
+        "hidden_size": [Interval(Integral, 2, None, closed="left")],
+        "num_layers": [Interval(Integral, 1, None, closed="left")],
+        "rnn": [StrOptions(set(RNNS))],
+        "dropout": [Interval(Real, 0, 1, closed="left")],
+    }
+
+    def build_module(self, n_steps: int, n_features: int) -> ALSTM:
+        """Make the torch module for windows of this shape."""
+        return ALSTM(n_features, self.hidden_size, self.num_layers, self.rnn, self.dropout)

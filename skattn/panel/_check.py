@@ -1,0 +1,87 @@
+"""Checks of X that transformers and regressors share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
+
+from skattn.panel._index import check_index
+from skattn.panel._windows import WindowArray
+
+FLOATS = (np.float64, np.float32)
+
+
+def check_panel_input(
+    estimator: BaseEstimator, X: Any, *, reset: bool, dtype: Any = FLOATS
+) -> np.ndarray | WindowArray:
+    """Check X as scikit-learn does, for 2-D tables and arrays and for (N, T, F) windows.
+
+    Sets (``reset=True``) or compares ``n_features_in_``, ``feature_names_in_`` and, where X has
+    three dimensions, ``n_steps_in_``. NaN passes; infinity does not. A DataFrame with a
+    MultiIndex must have the levels datetime and instrument.
+
+    Parameters
+    ----------
+    estimator : estimator
+        It carries the fitted shape.
+    X : WindowArray, DataFrame or array-like of two or three dimensions
+        The input.
+    reset : bool
+        True in ``fit``, False after it.
+    dtype : dtype or tuple of dtypes, default=(float64, float32)
+        The first is converted to, unless X has one of them.
+
+    Returns
+    -------
+    X : WindowArray, or ndarray of shape (n_samples, n_columns) or (N, T, F)
+
+    Raises
+    ------
+    ValueError
+        X is empty, not numeric, infinite, badly indexed, or of another shape than fitted.
+    """
+    ndim = 3 if (X if hasattr(X, "ndim") else np.asarray(X)).ndim == 3 else 2
+    if reset:
+        estimator._fit_ndim = ndim
+    elif ndim != estimator._fit_ndim:
+        raise ValueError(
+            f"X has {ndim} dimensions, but {type(estimator).__name__} was fitted with "
+            f"{estimator._fit_ndim}."
+        )
+    if ndim == 2:
+        if isinstance(X, pd.DataFrame):
+            if isinstance(X.index, pd.MultiIndex):
+                check_index(X.index)
+            check_numeric(X)
+        return validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite="allow-nan")
+    if not isinstance(X, WindowArray):
+        X = check_array(X, dtype=dtype, allow_nd=True, ensure_all_finite="allow-nan")
+    elif len(X) == 0:
+        raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while 1 is required.")
+    _, n_steps, n_features = X.shape
+    if reset:
+        estimator.__dict__.pop("feature_names_in_", None)
+        estimator.n_steps_in_, estimator.n_features_in_ = n_steps, n_features
+    elif (n_steps, n_features) != (estimator.n_steps_in_, estimator.n_features_in_):
+        raise ValueError(
+            f"X has {n_steps} steps and {n_features} features, but {type(estimator).__name__} is "
+            f"expecting {estimator.n_steps_in_} steps and {estimator.n_features_in_} features as "
+            f"input."
+        )
+    return X
+
+
+def check_numeric(X: pd.DataFrame) -> None:
+    """Raise a ValueError that names the columns of X that are not numbers."""
+    # Objects are left to scikit-learn, which tries to convert them and says where it failed.
+    bad = [
+        f"{name!r} ({kind})"
+        for name, kind in X.dtypes.items()
+        if not (pd.api.types.is_numeric_dtype(kind) or kind == object)
+    ]
+    if bad:
+        raise ValueError(f"X must hold numbers alone; not so in the columns {', '.join(bad)}.")

@@ -1,0 +1,227 @@
+"""How models are found: pluggy, and the entry-point group ``skattn``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+import pluggy
+
+PROJECT = "skattn"
+BUILTIN = "builtin"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What a plugin says of a model, without importing it.
+
+    Parameters
+    ----------
+    name : str
+        How users ask for it.
+    target : str
+        Where the regressor's class is: ``"package.module:Class"``. Imported on first use.
+    summary : str, default=""
+        One line for the list.
+    reference : str, default=""
+        Paper or code that it follows.
+
+    Examples
+    --------
+    >>> from skattn import ModelSpec
+    >>> ModelSpec("mine", "mypackage.model:MyRegressor", summary="A model of my own").name
+    'mine'
+    """
+
+    name: str
+    target: str
+    summary: str = ""
+    reference: str = ""
+
+
+class Hooks:
+    """The hooks that skattn calls."""
+
+    @hookspec
+    def skattn_models(self) -> ModelSpec | list[ModelSpec]:  # type: ignore[empty-body]
+        """Name the models that a plugin brings: a ModelSpec or a list of them."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    spec: ModelSpec
+    source: str
+
+
+def list_models() -> list[ModelSpec]:
+    """List the models that are installed, by name.
+
+    Returns
+    -------
+    specs : list of ModelSpec
+        Sorted by name. Nothing but the plugins' small entry modules is imported, torch neither.
+
+    Examples
+    --------
+    >>> import skattn
+    >>> [spec.name for spec in skattn.list_models() if spec.name == "alstm"]
+    ['alstm']
+    """
+    return [found.spec for _, found in sorted(_models().items())]
+
+
+def get_model(name: str) -> type:
+    """Class of a model.
+
+    Parameters
+    ----------
+    name : str
+        As in ``list_models``.
+
+    Returns
+    -------
+    model : type
+        A scikit-learn regressor's class.
+
+    Raises
+    ------
+    ValueError
+        No model has this name.
+    ImportError, TypeError
+        The plugin's target cannot be imported, or is not a regressor; named with its
+        distribution.
+
+    Examples
+    --------
+    >>> import skattn
+    >>> skattn.get_model("alstm")
+    <class 'skattn.models.alstm.ALSTMRegressor'>
+    """
+    models = _models()
+    if name not in models:
+        close = difflib.get_close_matches(str(name), models, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(f"No model is named {name!r}; there are {sorted(models)}.{hint}")
+    spec, source = models[name].spec, models[name].source
+    where = f"Model {name!r} of {source}"
+    module, _, attribute = spec.target.partition(":")
+    try:
+        target = getattr(import_module(module), attribute)
+    except Exception as error:
+        raise ImportError(f"{where} cannot be imported from {spec.target!r}: {error}") from error
+    if not _is_regressor_class(target):
+        raise TypeError(f"{where} is not a regressor's class: {spec.target!r} is {target!r}.")
+    return target
+
+
+def make_model(name: str, **params: Any) -> Any:
+    """Make a model.
+
+    Parameters
+    ----------
+    name : str
+        As in ``list_models``.
+    **params
+        Its parameters.
+
+    Returns
+    -------
+    model : regressor
+
+    Examples
+    --------
+    >>> import skattn
+    >>> skattn.make_model("alstm", hidden_size=32)
+    ALSTMRegressor(hidden_size=32)
+    """
+    model = get_model(name)
+    allowed = model._get_param_names()
+    unknown = sorted(set(params) - set(allowed))
+    if unknown:
+        raise TypeError(f"{model.__name__} has no parameters {unknown}; it has {allowed}.")
+    return model(**params)
+
+
+@cache
+def _models() -> dict[str, _Found]:
+    """Ask every plugin, once a process."""
+    manager = pluggy.PluginManager(PROJECT)
+    manager.add_hookspecs(Hooks)
+    models: dict[str, _Found] = {}
+    for entry in _entry_points():
+        source = _source(entry)
+        try:
+            plugin = entry.load()
+            manager.register(plugin, name=f"{source}:{entry.name}")
+            # Asked one by one, so that one plugin's error is not the others'.
+            answers = manager.subset_hook_caller(
+                "skattn_models", [p for p in manager.get_plugins() if p is not plugin]
+            )()
+            specs = [spec for answer in answers for spec in _as_list(answer)]
+        except Exception as error:
+            _report(f"{source} could not be loaded: {type(error).__name__}: {error}")
+            continue
+        for spec in specs:
+            if not isinstance(spec, ModelSpec):
+                _report(f"{source} gave {spec!r}, which is not a ModelSpec")
+            elif spec.name in models:
+                _report(
+                    f"{source} names a model {spec.name!r}, which {models[spec.name].source} has "
+                    f"already; the first is kept"
+                )
+            else:
+                models[spec.name] = _Found(spec, source)
+    return models
+
+
+def _entry_points() -> list[EntryPoint]:
+    """Entry points to load: the built-in models' first, and those that SKATTN_PLUGINS allows."""
+    found = sorted(entry_points(group=PROJECT), key=lambda e: (not _is_builtin(e), e.name))
+    allowed = os.environ.get("SKATTN_PLUGINS")
+    if allowed is None:
+        return found
+    names = {name.strip() for name in allowed.split(",") if name.strip()}
+    known = {name for entry in found for name in _names(entry)}
+    for name in sorted(names - known):
+        _report(f"SKATTN_PLUGINS names {name!r}, which is not installed")
+    return [entry for entry in found if _is_builtin(entry) or names & _names(entry)]
+
+
+def _is_builtin(entry: EntryPoint) -> bool:
+    return entry.name == BUILTIN and entry.dist is not None and entry.dist.name == PROJECT
+
+
+def _names(entry: EntryPoint) -> set[str]:
+    return {entry.name} | ({entry.dist.name} if entry.dist is not None else set())
+
+
+def _source(entry: EntryPoint) -> str:
+    if entry.dist is None:
+        return f"plugin {entry.name!r}"
+    return f"plugin {entry.name!r} ({entry.dist.name} {entry.dist.version})"
+
+
+def _as_list(answer: Any) -> list:
+    return list(answer) if isinstance(answer, (list, tuple)) else [answer]
+
+
+def _is_regressor_class(target: Any) -> bool:
+    from sklearn.base import is_regressor
+
+    try:
+        return isinstance(target, type) and is_regressor(target())
+    except Exception:
+        return False
+
+
+def _report(message: str) -> None:
+    warnings.warn(f"skattn: {message}.", UserWarning, stacklevel=2)

@@ -1,0 +1,321 @@
+"""Alpha360: the last 60 days of prices and volume, relative to the latest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from skattn.panel import (
+    DivideByLatest,
+    TakeFields,
+    WindowArray,
+    build_windows,
+    check_index,
+    check_numeric,
+    check_panel_input,
+)
+from skattn.preprocessing._base import PanelTransformer, single_task
+
+FIELDS = ("close", "open", "high", "low", "vwap", "volume")
+VWAPS = (None, "typical")
+LAYOUTS = ("windows", "columns")
+
+
+def _gives_columns(self: Alpha360) -> bool:
+    return self.layout == "columns"
+
+
+class Alpha360(PanelTransformer):
+    """Windows of prices divided by the latest close, and of volume by the latest volume.
+
+    The raw-price features of qlib: 6 fields x 60 days make the 360 of the name. They are not
+    computed here but recorded: the windows hold the price table once and divide each batch
+    when it is gathered.
+
+    Parameters
+    ----------
+    fields : sequence of {"close", "open", "high", "low", "vwap", "volume"}, default=None
+        The fields, in the order they come out. None: all six in this order, vwap only where the
+        table has that column or ``vwap="typical"``.
+    length : int, default=60
+        Days a window, today's included.
+    vwap : {None, "typical"}, default=None
+        None takes the column "vwap" of the table. "typical" computes the typical price
+        (high + low + close) / 3 in its place, which stands in for the volume-weighted average
+        price where a vendor has none.
+    layout : {"windows", "columns"}, default="windows"
+        "windows" gives a WindowArray of shape (N, length, F); "columns" a table with qlib's
+        names, feature by feature, oldest first: CLOSE59, ..., CLOSE0, OPEN59, ..., VOLUME0.
+
+    Attributes
+    ----------
+    fields_ : tuple of str
+        The fields that come out.
+    history_ : DataFrame or None
+        The last ``length - 1`` days that ``fit`` saw. ``transform`` of later rows looks back
+        into them.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of str
+        Names of the columns seen in ``fit``, where X had names.
+
+    Notes
+    -----
+    *Causal.* The window of day t holds prices of t and before, nothing else. The lookback is
+    ``length - 1`` days of the market calendar, which is every day that the rows have; a day that
+    a stock misses is NaN in its windows, as in qlib. Days before a stock's first row are NaN.
+
+    *Missing.* Zero prices and zero volume are vendors' ways to say "no value" and become NaN.
+    Where the latest close (volume) is missing, so is the whole window of prices (volume).
+
+    *Plain arrays.* A 2-D array means N univariate price series of T steps, oldest first: the
+    windows are their last ``length`` steps (padded with NaN) divided by the last one. A 3-D
+    array (N, T, F) holds the ``fields`` in order.
+
+    References
+    ----------
+    qlib, ``qlib/contrib/data/loader.py``, ``Alpha360DL``.
+
+    Examples
+    --------
+    >>> from skattn.datasets import make_market
+    >>> from skattn.preprocessing import Alpha360
+    >>> ohlcv = make_market(n_stocks=5, n_days=80, random_state=0).ohlcv
+    >>> Alpha360(vwap="typical").fit_transform(ohlcv).shape[1:]
+    (60, 6)
+    >>> Alpha360(["close"], length=3, layout="columns").fit_transform(ohlcv).columns.tolist()
+    ['CLOSE2', 'CLOSE1', 'CLOSE0']
+    """
+
+    def __init__(
+        self,
+        fields: Sequence[str] | None = None,
+        *,
+        length: int = 60,
+        vwap: str | None = None,
+        layout: str = "windows",
+    ) -> None:
+        self.fields = fields
+        self.length = length
+        self.vwap = vwap
+        self.layout = layout
+
+    @single_task
+    def fit(self, X: Any, y: Any = None) -> Alpha360:
+        """Check X and remember its last days.
+
+        Parameters
+        ----------
+        X : DataFrame with a (datetime, instrument) index, or array-like
+            Prices and volume in the columns open, high, low, close, volume (and vwap).
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : Alpha360
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of range; the index is not (datetime, instrument) or has duplicate
+            keys; a column is missing, not numeric or infinite.
+        """
+        self._check_parameters()
+        self.history_ = None
+        if not isinstance(X, pd.DataFrame):
+            X = check_panel_input(self, X, reset=True)
+            self.fields_ = self._array_fields(X)
+            return self
+        self._read_columns(X, reset=True)
+        values = self._values(X)
+        days = X.index.get_level_values("datetime")
+        calendar = days.unique().sort_values()
+        if self.length > 1:
+            tail = np.asarray(days >= calendar[-(self.length - 1) :][0])
+            self.history_ = pd.DataFrame(values[tail], X.index[tail], self._sources())
+        return self
+
+    def transform(self, X: Any) -> WindowArray | pd.DataFrame | np.ndarray:
+        """Make the window that ends at each row.
+
+        Parameters
+        ----------
+        X : DataFrame with a (datetime, instrument) index, or array-like
+            Columns as in ``fit``. Windows reach back into X and, where X does not have a row,
+            into the days remembered from ``fit``.
+
+        Returns
+        -------
+        windows : WindowArray of shape (n_rows, length, n_fields)
+            With X's index, in X's order. With ``layout="columns"`` a DataFrame of shape
+            (n_rows, n_fields * length). For arrays, ndarrays of the same shapes.
+        """
+        check_is_fitted(self)
+        if not isinstance(X, pd.DataFrame):
+            return self._transform_array(X)
+        self._read_columns(X, reset=False)
+        sources = self._sources()
+        memory = None
+        if self.history_ is not None:
+            self._check_time_zone(X)
+            memory = (self.history_.to_numpy(), self.history_.index)
+        windows = build_windows(
+            self._values(X), X.index, self.length, memory=memory, fields=sources
+        )
+        latest = [sources.index("volume" if name == "volume" else "close") for name in sources]
+        windows = windows.with_step(DivideByLatest(np.array(latest)))
+        if len(sources) > len(self.fields_):
+            kept = np.arange(len(self.fields_))
+            windows = windows.with_step(TakeFields(kept), fields=self.fields_)
+        if self.layout == "windows":
+            return windows
+        flat = _flatten(np.asarray(windows))
+        return pd.DataFrame(flat, X.index, self.get_feature_names_out(), copy=False)
+
+    @available_if(_gives_columns)
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns, as in qlib (``layout="columns"`` only).
+
+        Parameters
+        ----------
+        input_features : None
+            Ignored.
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        check_is_fitted(self)
+        names = [f"{f.upper()}{lag}" for f in self.fields_ for lag in reversed(range(self.length))]
+        return np.asarray(names, dtype=object)
+
+    def _check_parameters(self) -> None:
+        if isinstance(self.length, bool) or not isinstance(self.length, (int, np.integer)):
+            raise TypeError(f"length must be an int; got {self.length!r}.")
+        if self.length < 1:
+            raise ValueError(f"length must be at least 1; got {self.length}.")
+        for name, value, allowed in (
+            ("vwap", self.vwap, VWAPS),
+            ("layout", self.layout, LAYOUTS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{name} must be one of {allowed}; got {value!r}.")
+        if self.fields is None:
+            return
+        unknown = [field for field in self.fields if field not in FIELDS]
+        if isinstance(self.fields, str) or unknown or len(self.fields) == 0:
+            raise ValueError(f"fields must be a sequence out of {FIELDS}; got {self.fields!r}.")
+        if len(set(self.fields)) < len(self.fields):
+            raise ValueError(f"fields must differ; got {self.fields!r}.")
+
+    def _read_columns(self, X: pd.DataFrame, *, reset: bool) -> None:
+        check_index(X.index)
+        if len(X) == 0:
+            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
+        if reset:
+            has_vwap = self.vwap == "typical" or "vwap" in X.columns
+            usual = tuple(field for field in FIELDS if field != "vwap" or has_vwap)
+            self.fields_ = usual if self.fields is None else tuple(self.fields)
+            self.n_features_in_ = X.shape[1]
+            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+        missing = [name for name in self._needed() if name not in X.columns]
+        if missing:
+            hint = ""
+            if "vwap" in missing:
+                hint = ' vwap="typical" computes (high + low + close) / 3 in place of a vwap column.'
+            raise ValueError(
+                f"X lacks the column{'s' if len(missing) > 1 else ''} {missing}; it has "
+                f"{list(X.columns)}.{hint}"
+            )
+        check_numeric(X[self._needed()])
+
+    def _sources(self) -> list[str]:
+        """Fields that the windows hold: those that come out, and the close to divide by."""
+        by_close = any(field != "volume" for field in self.fields_)
+        return [*self.fields_, *(["close"] if by_close and "close" not in self.fields_ else [])]
+
+    def _needed(self) -> list[str]:
+        """Columns that X must have."""
+        needed = dict.fromkeys(self._sources())
+        if self.vwap == "typical" and "vwap" in needed:
+            del needed["vwap"]
+            needed.update(dict.fromkeys(("high", "low", "close")))
+        return list(needed)
+
+    def _values(self, X: pd.DataFrame) -> np.ndarray:
+        needed = self._needed()
+        columns = {name: _as_float(X[name]) for name in needed}
+        infinite = [name for name, values in columns.items() if np.isinf(values).any()]
+        if infinite:
+            rows = np.flatnonzero(np.isinf(columns[infinite[0]]))
+            raise ValueError(
+                f"Input X contains infinity in the columns {infinite}, first at "
+                f"{X.index[rows[0]]}."
+            )
+        for values in columns.values():
+            values[values == 0] = np.nan
+        if self.vwap == "typical" and "vwap" in self.fields_:
+            columns["vwap"] = (columns["high"] + columns["low"] + columns["close"]) / 3
+        return np.column_stack([columns[name] for name in self._sources()])
+
+    def _check_time_zone(self, X: pd.DataFrame) -> None:
+        zone, known = (
+            frame.index.get_level_values("datetime")[:1].tz for frame in (X, self.history_)
+        )
+        if str(zone) != str(known):
+            raise ValueError(
+                f"The dates of X have the time zone {zone}, but Alpha360 was fitted with {known}."
+            )
+
+    def _array_fields(self, X: np.ndarray | WindowArray) -> tuple[str, ...]:
+        n_fields = X.shape[2] if len(X.shape) == 3 else 1
+        fields = self.fields
+        if fields is None:
+            fields = FIELDS[:1] if n_fields == 1 else [f for f in FIELDS if f != "vwap"]
+            fields = FIELDS if n_fields == len(FIELDS) else fields
+        if len(fields) != n_fields or ("close" not in fields and set(fields) != {"volume"}):
+            raise ValueError(
+                f"An array with {n_fields} field(s) does not hold the fields {tuple(fields)} "
+                f"(close is needed to divide by); pass a table or other fields."
+            )
+        return tuple(fields)
+
+    def _transform_array(self, X: Any) -> np.ndarray:
+        X = check_panel_input(self, X, reset=False)
+        cube = np.asarray(X, dtype=np.float32)
+        cube = cube[:, :, None] if cube.ndim == 2 else cube
+        cube = np.where(cube == 0, np.float32(np.nan), cube)[:, -self.length :]
+        short = self.length - cube.shape[1]
+        if short > 0:
+            cube = np.pad(cube, ((0, 0), (short, 0), (0, 0)), constant_values=np.nan)
+        latest = [
+            self.fields_.index("volume" if name == "volume" else "close") for name in self.fields_
+        ]
+        cube = DivideByLatest(np.array(latest))(np.ascontiguousarray(cube), slice(None))
+        return cube if self.layout == "windows" else _flatten(cube)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
+
+
+def _as_float(column: pd.Series) -> np.ndarray:
+    # Division happens in float32, as in qlib; prices are exact enough in it.
+    try:
+        return column.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Column {column.name!r} is not numeric: {error}") from error
+
+
+def _flatten(cube: np.ndarray) -> np.ndarray:
+    return cube.transpose(0, 2, 1).reshape(len(cube), -1)

@@ -1,0 +1,174 @@
+"""From flat Alpha columns to windows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from skattn.panel import WindowArray, check_index, check_panel_input
+from skattn.preprocessing._alpha360 import FIELDS
+from skattn.preprocessing._base import PanelTransformer, single_task
+
+NAME_AND_LAG = re.compile(r"(.*?)(\d+)")
+
+
+class SequenceReshaper(PanelTransformer):
+    """Turn flat columns, feature by feature and oldest first, into (N, T, F) windows.
+
+    qlib's Alpha360 handler, and ``Alpha360(layout="columns")``, give F x T columns CLOSE59, ...,
+    CLOSE0, OPEN59, ..., VOLUME0. This makes sequences of them again.
+
+    Parameters
+    ----------
+    n_features : int, default=None
+        Number of features F. None: as the names of the columns say, 1 where there are no names.
+
+    Attributes
+    ----------
+    order_ : ndarray of int, shape (F * T,)
+        The columns of X in the order feature by feature, oldest first.
+    fields_ : tuple of str
+        Names of the features.
+    n_steps_ : int
+        Number of steps T.
+    n_features_in_ : int
+        Number of columns seen in ``fit``.
+    feature_names_in_ : ndarray of str
+        Names of the columns seen in ``fit``, where X had names.
+
+    Notes
+    -----
+    Columns of a DataFrame are placed by *name* (a feature's name followed by its lag), so that
+    shuffled ones come out right: features in qlib's order close, open, high, low, vwap, volume,
+    then any others by name. Without such names, position decides.
+
+    References
+    ----------
+    qlib, ``qlib/contrib/model/pytorch_alstm.py``, ``ALSTMModel.forward``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skattn.preprocessing import SequenceReshaper
+    >>> table = pd.DataFrame([[1, 2, 3, 4]], columns=["OPEN0", "CLOSE0", "CLOSE1", "OPEN1"])
+    >>> SequenceReshaper().fit_transform(table)
+    array([[[3., 4.],
+            [2., 1.]]])
+    """
+
+    def __init__(self, n_features: int | None = None) -> None:
+        self.n_features = n_features
+
+    @single_task
+    def fit(self, X: Any, y: Any = None) -> SequenceReshaper:
+        """Read the order of the columns.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, F * T)
+            Flat features.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : SequenceReshaper
+
+        Raises
+        ------
+        ValueError
+            The number of columns is no multiple of ``n_features``, or the names lack lags.
+        """
+        wanted = self.n_features
+        if wanted is not None and (not isinstance(wanted, (int, np.integer)) or wanted < 1):
+            raise ValueError(f"n_features must be a positive int or None; got {wanted!r}.")
+        columns = check_panel_input(self, X, reset=True)
+        self._check_two_d(columns)
+        named = _order_by_name(X.columns) if isinstance(X, pd.DataFrame) else None
+        if named is not None:
+            self.fields_, self.order_ = named
+            if wanted not in (None, len(self.fields_)):
+                raise ValueError(
+                    f"n_features={wanted}, but the names of the columns tell {len(self.fields_)} "
+                    f"features: {', '.join(self.fields_)}."
+                )
+        else:
+            self.fields_ = tuple(f"x{f}" for f in range(wanted or 1))
+            self.order_ = np.arange(columns.shape[1])
+        self.n_steps_, left = divmod(columns.shape[1], len(self.fields_))
+        if left:
+            raise ValueError(
+                f"X has {columns.shape[1]} columns, which is no multiple of "
+                f"n_features={len(self.fields_)}."
+            )
+        return self
+
+    def transform(self, X: Any) -> WindowArray | np.ndarray:
+        """Reshape X.
+
+        Parameters
+        ----------
+        X : DataFrame or array-like of shape (n_samples, F * T)
+            Flat features. A DataFrame may have its columns in another order than in ``fit``.
+
+        Returns
+        -------
+        windows : WindowArray or ndarray of shape (n_samples, T, F)
+            A WindowArray, with the index, where X has a (datetime, instrument) index.
+        """
+        check_is_fitted(self)
+        known = getattr(self, "feature_names_in_", None)
+        if isinstance(X, pd.DataFrame) and known is not None:
+            if set(known) == set(X.columns):
+                X = X[list(known)]
+        columns = check_panel_input(self, X, reset=False)
+        self._check_two_d(columns)
+        n_features = len(self.fields_)
+        cube = columns[:, self.order_].reshape(len(columns), n_features, self.n_steps_)
+        cube = np.ascontiguousarray(cube.transpose(0, 2, 1))
+        if not (isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)):
+            return cube
+        # Windows that do not overlap: sample i is the rows i * T ... (i + 1) * T - 1.
+        starts = np.arange(len(cube)) * self.n_steps_
+        return WindowArray(
+            cube.reshape(-1, n_features),
+            starts + self.n_steps_ - 1,
+            self.n_steps_,
+            starts=starts,
+            index=check_index(X.index),
+            fields=self.fields_,
+        )
+
+    def _check_two_d(self, X: np.ndarray | WindowArray) -> None:
+        if len(X.shape) != 2:
+            raise ValueError(f"X must have two dimensions (flat columns); got shape {X.shape}.")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _order_by_name(columns: pd.Index) -> tuple[tuple[str, ...], np.ndarray] | None:
+    """Features and the positions of their columns, oldest first; None where names have no lags."""
+    found = [NAME_AND_LAG.fullmatch(str(name)) for name in columns]
+    if not all(match and match[1] for match in found):
+        return None
+    position = {(match[1], int(match[2])): i for i, match in enumerate(found) if match}
+    rank = {field.upper(): i for i, field in enumerate(FIELDS)}
+    names = {name for name, _ in position}
+    fields = sorted(names, key=lambda name: (rank.get(name.upper(), len(rank)), name))
+    n_steps = 1 + max(lag for _, lag in position)
+    wanted = [(field, lag) for field in fields for lag in reversed(range(n_steps))]
+    missing = [f"{field}{lag}" for field, lag in wanted if (field, lag) not in position]
+    if missing:
+        # x0, x1, ... are numbered columns, not lags of one feature, unless all are there.
+        shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
+        raise ValueError(f"X lacks {len(missing)} columns that its names call for: {shown}.")
+    return tuple(fields), np.array([position[key] for key in wanted])

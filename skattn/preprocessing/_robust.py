@@ -1,0 +1,146 @@
+"""Robust z-score: median and median absolute deviation."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import OneToOneFeatureMixin
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_is_fitted
+
+from skattn.panel import Clip, Fill, Scale, WindowArray, check_panel_input
+from skattn.preprocessing._base import PanelTransformer, single_task
+
+# qlib adds this to the deviation, so that a constant cell is divided by something.
+EPSILON = 1e-12
+# 1.4826 MAD estimates the standard deviation of a normal distribution.
+MAD_TO_STD = 1.4826
+
+
+class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
+    """Subtract the median, divide by 1.4826 x the median absolute deviation, clip, fill.
+
+    Every cell has its own statistics: each column of a table or 2-D array, each (step, field)
+    of windows. They are learned from the rows that ``fit`` sees and nothing else.
+
+    Parameters
+    ----------
+    clip : float, default=3.0
+        Values are clipped to [-clip, clip], in standard deviations. None: not at all.
+    fill_value : float, default=0.0
+        What missing values become after scaling; 0 is the median. None: they stay NaN, and
+        something else must fill them before they reach a regressor.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_columns,) or (T, F)
+        Medians, NaN ignored; 0 for a cell that has no value at all.
+    scale_ : ndarray of shape (n_columns,) or (T, F)
+        1.4826 x (median absolute deviation + 1e-12); 1 for a cell that has no value at all.
+    n_features_in_ : int
+        Number of columns or fields.
+    n_steps_in_ : int
+        Number of steps, where X has three dimensions.
+    feature_names_in_ : ndarray of str
+        Names of the columns, where X had names.
+
+    Notes
+    -----
+    Scaling of a WindowArray is recorded on it and done when batches are gathered.
+
+    A cell with more than half its values equal has a deviation of zero; it is divided by
+    1.5e-12, as in qlib, so that clipping sends whatever differs to the limits.
+
+    References
+    ----------
+    qlib, ``qlib/data/dataset/processor.py``, ``RobustZScoreNorm`` and ``Fillna``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skattn.preprocessing import RobustZScore
+    >>> RobustZScore().fit_transform(np.array([[1.0], [2.0], [3.0], [np.nan], [99.0]])).ravel()
+    array([-1.0117..., -0.3372...,  0.3372...,  0.        ,  3.        ])
+    """
+
+    def __init__(self, clip: float | None = 3.0, *, fill_value: float | None = 0.0) -> None:
+        self.clip = clip
+        self.fill_value = fill_value
+
+    @single_task
+    def fit(self, X: Any, y: Any = None) -> RobustZScore:
+        """Learn the medians and deviations.
+
+        Parameters
+        ----------
+        X : WindowArray, DataFrame or array-like of shape (n_samples, n_columns) or (N, T, F)
+            The training rows; NaN is ignored.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self : RobustZScore
+        """
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be a positive number or None; got {self.clip!r}.")
+        X = check_panel_input(self, X, reset=True)
+        if isinstance(X, WindowArray):
+            cells = [_median_and_scale(X.gather_lag(step)) for step in range(X.shape[1])]
+        elif X.ndim == 3:
+            cells = [_median_and_scale(X[:, step]) for step in range(X.shape[1])]
+        else:
+            self.center_, self.scale_ = _median_and_scale(X)
+            return self
+        self.center_, self.scale_ = (np.stack(part) for part in zip(*cells, strict=True))
+        return self
+
+    def transform(self, X: Any) -> WindowArray | pd.DataFrame | np.ndarray:
+        """Scale X.
+
+        Parameters
+        ----------
+        X : WindowArray, DataFrame or array-like of the fitted shape
+            What to scale.
+
+        Returns
+        -------
+        X : WindowArray, DataFrame or ndarray of the same shape
+            A DataFrame keeps its index and names.
+        """
+        check_is_fitted(self)
+        table, X = X, check_panel_input(self, X, reset=False)
+        lazily = isinstance(X, WindowArray)
+        dtype = X.dtype
+        steps = [Scale(self.center_.astype(dtype), self.scale_.astype(dtype))]
+        if self.clip is not None:
+            steps.append(Clip(self.clip))
+        if self.fill_value is not None:
+            steps.append(Fill(self.fill_value))
+        if not lazily:
+            X = X.copy()
+        for step in steps:
+            X = X.with_step(step) if lazily else step(X, slice(None))
+        if isinstance(table, pd.DataFrame):
+            return pd.DataFrame(X, table.index, table.columns)
+        return X
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+def _median_and_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
+        center = np.nanmedian(values, axis=0)
+        deviation = np.nanmedian(np.abs(values - center), axis=0)
+    empty = np.isnan(center)
+    scale = np.where(empty, 1.0, MAD_TO_STD * (deviation + EPSILON))
+    return np.where(empty, 0.0, center), scale.astype(values.dtype)

@@ -1,0 +1,40 @@
+"""Losses that pass over unlabelled rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+LOSSES: dict[str, type[nn.Module]] = {"mse": nn.MSELoss, "mae": nn.L1Loss, "huber": nn.HuberLoss}
+
+
+class MaskedLoss(nn.Module):
+    """Another loss over the labelled rows of a batch: those whose label is not NaN.
+
+    Parameters
+    ----------
+    loss : {"mse", "mae", "huber"} or callable
+        ``loss(predicted, y)`` of two tensors of shape (B,) that gives a scalar.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skattn.training import MaskedLoss
+    >>> MaskedLoss("mae")(torch.tensor([1.0, 5.0]), torch.tensor([3.0, float("nan")]))
+    tensor(2.)
+    """
+
+    def __init__(self, loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.loss = LOSSES[loss]() if isinstance(loss, str) else loss
+
+    def forward(self, predicted: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """Loss of the labelled rows."""
+        labelled = ~torch.isnan(y)
+        if not labelled.all():
+            predicted, y = predicted[labelled], y[labelled]
+            if len(y) == 0:
+                raise ValueError("A batch has no label at all (y is NaN in all its rows).")
+        return self.loss(predicted, y)

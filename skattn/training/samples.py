@@ -1,0 +1,91 @@
+"""Checks of what a regressor is given, up to the rows that a net is trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from skattn.panel import WindowArray, align_y, check_panel_input, days_of
+from skattn.panel._windows import CHUNK
+from skattn.training.batches import Samples, gather
+
+
+def check_samples(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    *,
+    days: Any = None,
+    instruments: Any = None,
+    reset: bool,
+    suffix: str = "",
+) -> Samples:
+    """Check X, y and days, as scikit-learn does and for what windows and labels must be.
+
+    Returns
+    -------
+    samples : Samples
+        All the rows, labelled or not.
+    """
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+    windows = check_windows(estimator, X, reset=reset)
+    check_consistent_length(windows, y, days, instruments)
+    align_y(X, y)
+    labels = _check_labels(y, f"y{suffix}")
+    for first in range(0, len(windows), CHUNK):
+        gather_finite(windows, slice(first, first + CHUNK), f"X{suffix}")
+    known_days = days_of(days, X, y, required=False)
+    return Samples(windows, labels, known_days)
+
+
+def check_windows(estimator: BaseEstimator, X: Any, *, reset: bool) -> WindowArray | np.ndarray:
+    """Check X and make it a WindowArray or a float32 ndarray of shape (N, T, F)."""
+    X = check_panel_input(estimator, X, reset=reset, dtype=np.float32)
+    if isinstance(X, WindowArray) or X.ndim == 3:
+        return X
+    if reset:
+        estimator.n_steps_in_ = X.shape[1]
+    return X[:, :, None]
+
+
+def gather_finite(X: WindowArray | np.ndarray, rows: slice, what: str) -> np.ndarray:
+    """Gather windows and check that no value is missing or infinite."""
+    batch = gather(X, rows)
+    if not np.isfinite(batch.sum()) and not np.isfinite(batch).all():
+        bad = np.flatnonzero(~np.isfinite(batch).all(axis=(1, 2)))
+        row = (rows.start or 0) + int(bad[0])
+        index = getattr(X, "index", None)
+        where = f"row {row}" if index is None else f"row {row}, {index[row]}"
+        if np.isnan(batch).any():
+            raise ValueError(
+                f"Input {what} contains NaN (first at {where}; {len(bad)} of rows {rows.start} to "
+                f"{rows.start + len(batch) - 1}). Windows reach back before a stock's first day or "
+                f"over days it misses: fill them before the regressor, for example with "
+                f"skattn.preprocessing.RobustZScore(fill_value=0.0) or, for 2-D X, "
+                f"sklearn.impute.SimpleImputer."
+            )
+        raise ValueError(f"Input {what} contains infinity (first at {where}).")
+    return batch
+
+
+def _check_labels(y: Any, what: str) -> np.ndarray:
+    labels = column_or_1d(y, warn=True)
+    try:
+        labels = np.asarray(labels, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must hold numbers (NaN where unlabelled): {error}") from error
+    if np.isinf(labels).any():
+        row = int(np.flatnonzero(np.isinf(labels))[0])
+        raise ValueError(
+            f"Input {what} contains infinity or a value too large for dtype('float64'). "
+            f"First at row {row}."
+        )
+    if np.isnan(labels).all():
+        raise ValueError(f"{what} has no label at all: it is NaN in all its {len(labels)} rows.")
+    return labels.astype(np.float32)

@@ -1,0 +1,113 @@
+"""Starting from known weights, and holding some of them."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from sklearn.utils import Bunch
+from torch import nn
+
+
+def load_weights(module: nn.Module, source: Any) -> Bunch:
+    """Copy into a module the weights that match its own by name and shape.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its parameters and buffers are overwritten in place.
+    source : path, state dict, or object with a fitted ``module_``
+        A file is read with ``weights_only=True``: it can hold tensors and no code.
+
+    Returns
+    -------
+    report : Bunch
+        Lists of names: ``loaded``, ``missing`` (the module's that the source lacks or has in
+        another shape) and ``unexpected`` (the source's that fit nothing).
+
+    Raises
+    ------
+    ValueError
+        The file cannot be read as weights, or nothing in it matches.
+    TypeError
+        The source is none of the above.
+    """
+    weights = _read(source)
+    own = module.state_dict()
+    fits = {
+        name: value
+        for name, value in weights.items()
+        if name in own and value.shape == own[name].shape
+    }
+    if not fits:
+        raise ValueError(
+            f"pretrained matches no weight of {type(module).__name__} by name and shape. It has "
+            f"{_shapes(weights)}; the module has {_shapes(own)}."
+        )
+    module.load_state_dict(fits, strict=False)
+    return Bunch(
+        loaded=sorted(fits),
+        missing=sorted(set(own) - set(fits)),
+        unexpected=sorted(set(weights) - set(fits)),
+    )
+
+
+def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
+    """Keep parameters from being trained.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Its parameters' ``requires_grad`` is set, True for all others.
+    names : sequence of str
+        Names, or their beginnings up to a dot: "rnn" holds everything in ``module.rnn``.
+
+    Raises
+    ------
+    ValueError
+        A name matches nothing.
+    """
+    parameters = dict(module.named_parameters())
+    frozen = {
+        name: [p for p in parameters if p == name or p.startswith(f"{name}.")] for name in names
+    }
+    unknown = [name for name, held in frozen.items() if not held]
+    if unknown:
+        parts = sorted({p.split(".")[0] for p in parameters})
+        raise ValueError(f"freeze={unknown} matches no parameter; the module has {parts}.")
+    held = {p for group in frozen.values() for p in group}
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(name not in held)
+
+
+def _read(source: Any) -> Mapping[str, torch.Tensor]:
+    if hasattr(source, "module_"):
+        return source.module_.state_dict()
+    if isinstance(source, Mapping):
+        weights: Any = source
+    elif isinstance(source, (str, Path)):
+        if not Path(source).is_file():
+            raise ValueError(f"pretrained={str(source)!r} is not a file.")
+        try:
+            weights = torch.load(source, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+            raise ValueError(
+                f"pretrained={str(source)!r} cannot be read as a file of weights (a truncated "
+                f"file, or one that holds more than tensors): {str(error).splitlines()[0]}"
+            ) from error
+    else:
+        raise TypeError(
+            f"pretrained must be a path, a state dict or a fitted skattn regressor; got "
+            f"{type(source).__name__}."
+        )
+    if not isinstance(weights, Mapping) or not all(map(torch.is_tensor, weights.values())):
+        raise ValueError("pretrained must hold a state dict: a mapping of names to tensors.")
+    return weights
+
+
+def _shapes(weights: Mapping[str, torch.Tensor]) -> str:
+    shown = [f"{name} {tuple(value.shape)}" for name, value in list(weights.items())[:4]]
+    return ", ".join(shown) + (", ..." if len(weights) > 4 else "")
