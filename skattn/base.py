@@ -33,11 +33,13 @@ from skattn.training import (
     load_weights,
 )
 from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
+from skattn.training.invariant import WideLinear
 from skattn.training.net import PRECISIONS
 from skattn.training.samples import check_samples, check_windows, gather_finite
 
 # Rows that are predicted at a time. Always as many, so that a row's result does not depend, in
 # any bit, on how many others there are: matrix products of other sizes sum in another order.
+# Nor does it depend on its place among them: see WideLinear.
 PREDICT_ROWS = 512
 
 Model = TypeVar("Model", bound=type)
@@ -401,7 +403,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         X = check_windows(self, X, reset=False)
         self.net_.module_.eval()
         parts: dict[str, list[np.ndarray]] = {}
-        with torch.inference_mode():
+        with torch.inference_mode(), WideLinear():
             for first in range(0, len(X), PREDICT_ROWS):
                 block = gather_finite(X, slice(first, first + PREDICT_ROWS), "X")
                 n_rows = len(block)

@@ -214,7 +214,7 @@ def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]
     return rank[codes], values[used[order]]
 
 
-def align_y(X: Any, y: Any) -> None:
+def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
     """Raise where X and y both have a (datetime, instrument) index and the rows differ."""
     x_index, y_index = getattr(X, "index", None), getattr(y, "index", None)
     if not (isinstance(x_index, pd.MultiIndex) and isinstance(y_index, pd.MultiIndex)):
@@ -223,14 +223,15 @@ def align_y(X: Any, y: Any) -> None:
         return
     row = int(np.flatnonzero(x_index.values != y_index.values)[0])
     raise ValueError(
-        f"X and y have the same length but different rows: row {row} is {x_index[row]} in X and "
-        f"{y_index[row]} in y. Align them first, for example with y.reindex(X.index)."
+        f"{names[0]} and {names[1]} have the same length but different rows: row {row} is "
+        f"{x_index[row]} in {names[0]} and {y_index[row]} in {names[1]}. Align them first, for "
+        f"example with {names[1]}.reindex({names[0]}.index)."
     )
 
 
 def _as_days(values: Any) -> pd.DatetimeIndex:
     array = values if hasattr(values, "dtype") else np.asarray(values)
-    if _is_number(array):
+    if _is_number(array) or pd.api.types.infer_dtype(array) in ("integer", "floating", "mixed-integer"):
         # pandas would take them for nanoseconds since 1970.
         raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
     try:

@@ -1,0 +1,202 @@
+"""From prices to a tuned ALSTM, beside a ridge regression on the same folds.
+
+By default on the closing prices of 20 stocks of the S&P 500, which the package skfolio ships. With
+--ohlcv FILE on prices of your own: a CSV or parquet file with one row for each stock and day.
+
+What it does, in the order of the code:
+
+1. reads the prices and makes the label: the return from tomorrow's close to the next, ranked
+   within the day (a day's ranks use that day's labels alone);
+2. searches ALSTM's size with GridSearchCV, walking forward in time over whole days;
+3. fits the best ALSTM and the ridge on every fold, and prints what each earns on the test days:
+   the information coefficient (IC), its ratio of mean to deviation by day (ICIR), the same of ranks;
+4. saves a picture: the cumulative daily rank IC of both, and which lags ALSTM attends to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from sklearn.callback import ProgressBar
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline
+
+import skattn
+from skattn.datasets import load_sp500
+from skattn.metrics import daily_ic, rank_ic_scorer, signal_report
+from skattn.model_selection import DailyTimeSeriesSplit
+from skattn.preprocessing import Alpha360, RobustZScore
+
+PRICES = ("open", "high", "low", "close", "volume", "vwap")
+# More rows than this take more than a few minutes on two cores.
+MANY_ROWS = 80_000
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--ohlcv",
+        type=Path,
+        metavar="FILE",
+        help="long CSV or parquet file: a date, a ticker, a close and, where there are, open, "
+        "high, low, volume and vwap (default: the S&P 500 prices of skfolio)",
+    )
+    data.add_argument("--start", metavar="DATE", help="first day (default without --ohlcv: 2014)")
+    data.add_argument("--end", metavar="DATE", help="last day")
+    data.add_argument(
+        "--stocks", type=int, metavar="N", help="take N stocks, evenly out of the sorted list"
+    )
+    names = parser.add_argument_group("columns of FILE, where the guess is wrong")
+    for name in ("datetime", "instrument", *PRICES):
+        names.add_argument(f"--{name}", metavar="COLUMN")
+    run = parser.add_argument_group("run")
+    run.add_argument("--splits", type=int, default=3, help="walk-forward folds (default: 3)")
+    run.add_argument("--epochs", type=int, default=8, help="most epochs a fit (default: 8)")
+    run.add_argument(
+        "--hidden", type=int, nargs="+", default=[8, 16], help="sizes to search (default: 8 16)"
+    )
+    run.add_argument("--jobs", type=int, default=2, help="fits at a time (default: 2)")
+    run.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    run.add_argument(
+        "--picture", type=Path, default=Path("quickstart.png"), help="(default: quickstart.png)"
+    )
+    return parser.parse_args()
+
+
+def read_prices(arguments: argparse.Namespace) -> pd.DataFrame:
+    if arguments.ohlcv is None:
+        table = load_sp500(start=arguments.start or "2014-01-01", end=arguments.end).ohlcv
+    else:
+        path = arguments.ohlcv
+        long = pd.read_csv(path) if ".csv" in path.suffixes else pd.read_parquet(path)
+        table = skattn.from_long(
+            long, datetime=arguments.datetime, instrument=arguments.instrument
+        )
+        given = {getattr(arguments, name): name for name in PRICES if getattr(arguments, name)}
+        guessed = {column: str(column).strip().lower() for column in table.columns}
+        guessed = {column: name for column, name in guessed.items() if name not in given.values()}
+        table = table.rename(columns=guessed | given)
+        table = table[[name for name in PRICES if name in table.columns]]
+        days = table.index.get_level_values("datetime")
+        inside = days >= pd.Timestamp(arguments.start or days.min())
+        inside &= days <= pd.Timestamp(arguments.end or days.max())
+        table = table[inside]
+    if arguments.stocks is not None:
+        stocks = table.index.unique("instrument").sort_values()
+        chosen = np.linspace(0, len(stocks) - 1, min(arguments.stocks, len(stocks))).astype(int)
+        table = table[table.index.isin(stocks[chosen], level="instrument")]
+    return table
+
+
+def next_return(close: pd.Series) -> pd.Series:
+    """Return from tomorrow's close to the next: what a trade on today's signal can earn."""
+    by_day = close.unstack("instrument").sort_index()
+    returns = by_day.shift(-2) / by_day.shift(-1) - 1
+    return returns.stack(future_stack=True).reindex(close.index)
+
+
+def make_pipelines(ohlcv: pd.DataFrame, epochs: int, seed: int) -> dict[str, Pipeline]:
+    fields = ["close"] if list(ohlcv.columns) == ["close"] else None
+    alstm = skattn.make_model("alstm", max_epochs=epochs, lr=2e-3, random_state=seed)
+    return {
+        "ALSTM": Pipeline(
+            [("alpha360", Alpha360(fields)), ("scale", RobustZScore()), ("model", alstm)]
+        ),
+        "ridge": Pipeline(
+            [
+                ("alpha360", Alpha360(fields, layout="columns")),
+                ("scale", RobustZScore()),
+                ("model", Ridge(alpha=1000.0)),
+            ]
+        ),
+    }
+
+
+def draw(
+    path: Path, predictions: dict[str, pd.Series], label: pd.Series, attention: np.ndarray
+) -> None:
+    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    for name, predicted in predictions.items():
+        ic = daily_ic(label[predicted.index], predicted, method="spearman")
+        left.plot(ic.fillna(0).cumsum(), label=f"{name} (mean {ic.mean():.4f})")
+    left.axhline(0, color="grey", linewidth=0.8)
+    left.set(title="Cumulative daily rank IC, test days", ylabel="sum of daily rank IC")
+    left.tick_params(axis="x", rotation=30)
+    left.legend()
+    low, middle, high = np.quantile(attention, [0.25, 0.5, 0.75], axis=0)
+    lags = np.arange(attention.shape[1])[::-1]
+    right.fill_between(lags, low, high, alpha=0.3, label="middle half of the windows")
+    right.plot(lags, middle, label="median")
+    right.axhline(1 / len(lags), color="grey", linewidth=0.8, label="no preference")
+    right.set(title="ALSTM's attention, last fold", xlabel="lag in days (0 is today)")
+    right.set(ylabel="weight", ylim=(0, None))
+    right.legend()
+    fig.savefig(path, dpi=120)
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    began = time.perf_counter()
+    ohlcv = read_prices(arguments)
+    label = next_return(ohlcv["close"])
+    y = label.groupby(level="datetime").rank(pct=True) - 0.5
+    days = ohlcv.index.get_level_values("datetime")
+    print(
+        f"{len(ohlcv):,} rows: {ohlcv.index.unique('instrument').size} stocks, "
+        f"{days.min().date()} to {days.max().date()}, columns {', '.join(ohlcv.columns)}"
+    )
+    if len(ohlcv) > MANY_ROWS:
+        print("That is a lot for a quick start: --stocks, --start and --end take a part of it.")
+
+    pipelines = make_pipelines(ohlcv, arguments.epochs, arguments.seed)
+    cv = DailyTimeSeriesSplit(n_splits=arguments.splits)
+    search = GridSearchCV(
+        pipelines["ALSTM"],
+        {"model__hidden_size": arguments.hidden},
+        cv=cv,
+        scoring=rank_ic_scorer,
+        n_jobs=arguments.jobs,
+        refit=False,
+    )
+    search.set_callbacks(ProgressBar(max_propagation_depth=None))
+    search.fit(ohlcv, y)
+    pipelines["ALSTM"].set_params(**search.best_params_)
+    print(f"Best of the search: {search.best_params_}, rank IC {search.best_score_:.4f}\n")
+
+    rows, parts = [], {name: [] for name in pipelines}
+    for fold, (train, test) in enumerate(cv.split(ohlcv)):
+        # Ridge knows no unlabelled rows.
+        train = train[y.iloc[train].notna()]
+        for name, pipeline in pipelines.items():
+            model = clone(pipeline).fit(ohlcv.iloc[train], y.iloc[train])
+            predicted = pd.Series(model.predict(ohlcv.iloc[test]), ohlcv.index[test])
+            report = signal_report(label.iloc[test], predicted)
+            period = f"{days[test].min().date()} to {days[test].max().date()}"
+            rows.append({"fold": fold, "model": name, "test days": period, **report})
+            parts[name].append(predicted)
+            if name == "ALSTM":
+                latest, windows = model, model[:-1].transform(ohlcv.iloc[test])
+    predictions = {name: pd.concat(folds) for name, folds in parts.items()}
+    for name, predicted in predictions.items():
+        report = signal_report(label[predicted.index], predicted)
+        rows.append({"fold": "all", "model": name, "test days": "", **report})
+    table = pd.DataFrame(rows).drop(columns=["days_too_few", "days_constant"])
+    table = table.astype({"days": int}).set_index(["fold", "test days", "model"])
+    print(table.to_string(float_format="{:.4f}".format, formatters={"stocks": "{:.1f}".format}))
+
+    draw(arguments.picture, predictions, label, latest[-1].attend(windows)["time"])
+    print(f"\nPicture: {arguments.picture}. It took {time.perf_counter() - began:.0f} s.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""Real prices: 20 stocks of the S&P 500."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from sklearn.utils import Bunch
+
+from skattn.datasets._label import future_return
+
+_DESCR = """\
+Closing prices of 20 stocks of the S&P 500, {first} to {last}: {n_rows} rows.
+Adjusted for splits and dividends; early prices are small, and rounded to 0.001.
+From the package skfolio, `skfolio.datasets.load_sp500_dataset`. The stocks were chosen with
+hindsight (all of them survived), so that profits measured on them flatter: for examples and
+tests, not for research."""
+
+
+def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
+    """Load the daily closing prices of 20 stocks of the S&P 500, 1990 to 2022.
+
+    The prices are those that the package skfolio ships [1]_: nothing is downloaded.
+
+    Parameters
+    ----------
+    start, end : str or datetime-like, default=None
+        First and last day to keep, both included. None: 1990-01-02 and 2022-12-28. The label
+        is made from what is kept, so that the last two days kept have none.
+
+    Returns
+    -------
+    data : Bunch
+        ohlcv : pandas.DataFrame of shape (n_rows, 1)
+            The column "close" in dollars, adjusted; index (datetime, instrument), sorted.
+        label : pandas.Series of shape (n_rows,)
+            ``close[t + 2] / close[t + 1] - 1`` as a fraction, same index; NaN on the last two
+            days.
+        DESCR : str
+            What the data is.
+
+    Raises
+    ------
+    ImportError
+        skfolio is not installed.
+    ValueError
+        ``start`` or ``end`` is not a date, or no day lies between them.
+
+    References
+    ----------
+    .. [1] skfolio, ``skfolio.datasets.load_sp500_dataset``, https://skfolio.org.
+
+    Examples
+    --------
+    >>> from skattn.datasets import load_sp500
+    >>> data = load_sp500(start="2022-12-22")
+    >>> data.label.unstack()[["AAPL", "XOM"]].round(4)
+    instrument    AAPL     XOM
+    datetime
+    2022-12-22 -0.0139  0.0139
+    2022-12-23 -0.0307 -0.0164
+    2022-12-27     NaN     NaN
+    2022-12-28     NaN     NaN
+    """
+    try:
+        from skfolio.datasets import load_sp500_dataset
+    except ImportError as error:
+        raise ImportError(
+            "load_sp500 reads the prices that the package skfolio ships, and skfolio cannot be "
+            'imported: pip install "skattn[examples]"'
+        ) from error
+    prices = load_sp500_dataset().rename_axis(index="datetime", columns="instrument")
+    first, last = _as_day("start", start), _as_day("end", end)
+    kept = prices.loc[first:last]
+    if kept.empty:
+        raise ValueError(
+            f"No trading day lies between start={start!r} and end={end!r}; the prices go from "
+            f"{prices.index[0].date()} to {prices.index[-1].date()}."
+        )
+    kept = kept.sort_index(axis="columns")
+    index = pd.MultiIndex.from_product([kept.index, kept.columns])
+    close = pd.Series(kept.to_numpy().ravel(), index=index, name="close").dropna()
+    descr = _DESCR.format(first=kept.index[0].date(), last=kept.index[-1].date(), n_rows=len(close))
+    return Bunch(ohlcv=close.to_frame(), label=future_return(close), DESCR=descr)
+
+
+def _as_day(name: str, value: Any) -> pd.Timestamp | None:
+    if value is None:
+        return None
+    try:
+        day = pd.Timestamp(value)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{name} must be a date such as '2010-01-04'; got {value!r}.") from error
+    if pd.isna(day):
+        raise ValueError(f"{name} must be a date such as '2010-01-04'; got {value!r}.")
+    return day

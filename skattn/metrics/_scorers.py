@@ -1,0 +1,108 @@
+"""The scores as scorers, for ``scoring=`` in cross-validation and searches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+from typing import Any
+
+# make_scorer shows a metric y_true and y_pred only, and y may be a plain array: its scorer is
+# extended here by the index of X. A scorer of another class would be asked to predict anew for
+# each of several metrics, where scikit-learn lets its own share one prediction.
+from sklearn.metrics._scorer import _Scorer
+
+from skattn.metrics._ic import ic_score, icir_score, rank_ic_score, rank_icir_score
+from skattn.panel import align_y, days_of
+
+
+class DailyScorer(_Scorer):
+    """Scorer of predictions day by day; greater is better.
+
+    Called as ``scorer(estimator, X, y)``. Days come from the metadata ``days``, else from the
+    index of y, else of X. With scikit-learn's metadata routing enabled, ``days`` are requested
+    by default: ``cross_validate(..., scoring=ic_scorer, params={"days": days})``.
+
+    Parameters
+    ----------
+    score_func : callable
+        ``score_func(y_true, y_pred, *, days)`` -> float.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from skattn.metrics import ic_scorer
+    >>> days = pd.to_datetime(["2024-01-02"] * 3 + ["2024-01-03"] * 3)
+    >>> index = pd.MultiIndex.from_arrays([days, list("ABCABC")], names=["datetime", "instrument"])
+    >>> X = pd.DataFrame({"x": [1.0, 2.0, 3.0, 1.0, 2.0, 3.0]}, index=index)
+    >>> y = 2 * X["x"]
+    >>> ic_scorer
+    DailyScorer(ic_score)
+    >>> round(ic_scorer(LinearRegression().fit(X, y), X, y), 6)
+    1.0
+    """
+
+    __metadata_request__score = {"days": True}
+
+    def __init__(self, score_func: Callable[..., float]) -> None:
+        super().__init__(score_func, sign=1, kwargs={})
+
+    def __call__(self, estimator: Any, X: Any, y_true: Any, *, days: Any = None) -> float:
+        """Score the predictions of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : object
+            A fitted regressor.
+        X : DataFrame, WindowArray or array-like of n_samples rows
+            What it predicts from.
+        y_true : array-like of shape (n_samples,)
+            Labels; NaN means unlabelled.
+        days : array-like of dates, shape (n_samples,), default=None
+            Trading day of each row. None: from the index of ``y_true``, else of X.
+
+        Returns
+        -------
+        score : float
+
+        Raises
+        ------
+        TypeError, ValueError
+            As :func:`daily_ic`; or X and y_true have different rows.
+        """
+        return self._score(_call_method, estimator, X, y_true, days=days)
+
+    def _score(
+        self, method_caller: Callable, estimator: Any, X: Any, y_true: Any, *, days: Any = None
+    ) -> float:
+        align_y(X, y_true)
+        days = days_of(days, y_true, X)
+        return super()._score(method_caller, estimator, X, y_true, days=days)
+
+    def set_score_request(self, **kwargs: bool | str | None) -> DailyScorer:
+        """Make a scorer with another metadata request; this one, which all share, stays.
+
+        Parameters
+        ----------
+        **kwargs : bool, str or None
+            ``days=True`` (the default request), ``days=False``, or ``days="another_name"``.
+
+        Returns
+        -------
+        scorer : DailyScorer
+            A copy.
+        """
+        return super(DailyScorer, copy(self)).set_score_request(**kwargs)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._score_func.__name__})"
+
+
+def _call_method(estimator: Any, method: str, X: Any, **_: Any) -> Any:
+    return getattr(estimator, method)(X)
+
+
+ic_scorer = DailyScorer(ic_score)
+icir_scorer = DailyScorer(icir_score)
+rank_ic_scorer = DailyScorer(rank_ic_score)
+rank_icir_scorer = DailyScorer(rank_icir_score)
