@@ -79,9 +79,7 @@ def read_prices(arguments: argparse.Namespace) -> pd.DataFrame:
     else:
         path = arguments.ohlcv
         long = pd.read_csv(path) if ".csv" in path.suffixes else pd.read_parquet(path)
-        table = skattn.from_long(
-            long, datetime=arguments.datetime, instrument=arguments.instrument
-        )
+        table = skattn.from_long(long, datetime=arguments.datetime, instrument=arguments.instrument)
         given = {getattr(arguments, name): name for name in PRICES if getattr(arguments, name)}
         guessed = {column: str(column).strip().lower() for column in table.columns}
         guessed = {column: name for column, name in guessed.items() if name not in given.values()}
@@ -133,13 +131,14 @@ def draw(
     left.set(title="Cumulative daily rank IC, test days", ylabel="sum of daily rank IC")
     left.tick_params(axis="x", rotation=30)
     left.legend()
-    low, middle, high = np.quantile(attention, [0.25, 0.5, 0.75], axis=0)
+    # In units of what every lag would get if ALSTM had no preference.
+    low, middle, high = np.quantile(attention, [0.25, 0.5, 0.75], axis=0) * attention.shape[1]
     lags = np.arange(attention.shape[1])[::-1]
     right.fill_between(lags, low, high, alpha=0.3, label="middle half of the windows")
     right.plot(lags, middle, label="median")
-    right.axhline(1 / len(lags), color="grey", linewidth=0.8, label="no preference")
+    right.axhline(1, color="grey", linewidth=0.8, label="no preference")
     right.set(title="ALSTM's attention, last fold", xlabel="lag in days (0 is today)")
-    right.set(ylabel="weight", ylim=(0, None))
+    right.set(ylabel="weight, times the number of lags")
     right.legend()
     fig.savefig(path, dpi=120)
 

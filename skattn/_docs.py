@@ -6,7 +6,7 @@ import inspect
 import textwrap
 from typing import TypeVar
 
-TRAINING_PARAMETERS = '''
+TRAINING_PARAMETERS = """
 loss : {"mse", "mae", "huber"} or callable, default="mse"
     What training minimises, over the labelled rows of a batch. A callable takes the predictions
     and the labels, tensors of shape (B,), and gives a scalar.
@@ -56,7 +56,7 @@ callbacks : list of skorch callbacks or None, default=None
     ``set_callbacks``.)
 verbose : int, default=0
     Above 0, print a line an epoch.
-'''
+"""
 
 TRAINING_ATTRIBUTES = """
 net_ : skattn.training.SequenceNet

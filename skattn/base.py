@@ -216,9 +216,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             net = self._make_net(device, seed, old=self.net_ if goes_on else None)
             self._train(net, data, self.max_epochs, EpochTasks(self, context, X, y))
         self._keep(net)
-        context.call_on_fit_task_end(
-            estimator=self, X=X, y=y, reconstruction_attributes=lambda: {}
-        )
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: {})
         return self
 
     def partial_fit(
@@ -347,9 +345,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         # Clones, as of every parameter: a fit leaves what it was given as it was.
         return callbacks + clone(self.callbacks or [], safe=False)
 
-    def _train(
-        self, net: SequenceNet, data: FitData, epochs: int, *callbacks: EpochTasks
-    ) -> None:
+    def _train(self, net: SequenceNet, data: FitData, epochs: int, *callbacks: EpochTasks) -> None:
         """Run epochs; the callbacks that belong to this fit alone are gone after it."""
         own = list(callbacks)
         if data.valid is not None and self._stops_early(True):

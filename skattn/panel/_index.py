@@ -231,7 +231,11 @@ def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
 
 def _as_days(values: Any) -> pd.DatetimeIndex:
     array = values if hasattr(values, "dtype") else np.asarray(values)
-    if _is_number(array) or pd.api.types.infer_dtype(array) in ("integer", "floating", "mixed-integer"):
+    if _is_number(array) or pd.api.types.infer_dtype(array) in (
+        "integer",
+        "floating",
+        "mixed-integer",
+    ):
         # pandas would take them for nanoseconds since 1970.
         raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
     try:
@@ -248,9 +252,7 @@ def _is_number(values: Any) -> bool:
     return pd.api.types.is_numeric_dtype(values.dtype)
 
 
-def _find_column(
-    frame: pd.DataFrame, what: str, given: str | None, usual: tuple[str, ...]
-) -> str:
+def _find_column(frame: pd.DataFrame, what: str, given: str | None, usual: tuple[str, ...]) -> str:
     if given is not None:
         if given not in frame.columns:
             raise ValueError(

@@ -229,7 +229,9 @@ class Alpha360(PanelTransformer):
         if missing:
             hint = ""
             if "vwap" in missing:
-                hint = ' vwap="typical" computes (high + low + close) / 3 in place of a vwap column.'
+                hint = (
+                    ' vwap="typical" computes (high + low + close) / 3 in place of a vwap column.'
+                )
             raise ValueError(
                 f"X lacks the column{'s' if len(missing) > 1 else ''} {missing}; it has "
                 f"{list(X.columns)}.{hint}"
@@ -256,8 +258,7 @@ class Alpha360(PanelTransformer):
         if infinite:
             rows = np.flatnonzero(np.isinf(columns[infinite[0]]))
             raise ValueError(
-                f"Input X contains infinity in the columns {infinite}, first at "
-                f"{X.index[rows[0]]}."
+                f"Input X contains infinity in the columns {infinite}, first at {X.index[rows[0]]}."
             )
         for values in columns.values():
             values[values == 0] = np.nan

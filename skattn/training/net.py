@@ -65,9 +65,7 @@ class SequenceNet(NeuralNet):
     def get_iterator(self, dataset: Samples, training: bool = False) -> Batches:
         """Blocks of rows: shuffled for training, else in order."""
         if training:
-            return Batches(
-                dataset, self.batch_size, seed=self.seed, first_epoch=len(self.history)
-            )
+            return Batches(dataset, self.batch_size, seed=self.seed, first_epoch=len(self.history))
         return Batches(dataset, self.batch_size)
 
     def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:

@@ -93,7 +93,14 @@ def _read(source: Any) -> Mapping[str, torch.Tensor]:
             raise ValueError(f"pretrained={str(source)!r} is not a file.")
         try:
             weights = torch.load(source, map_location="cpu", weights_only=True)
-        except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        except (
+            pickle.UnpicklingError,
+            RuntimeError,
+            OSError,
+            EOFError,
+            ValueError,
+            KeyError,
+        ) as error:
             raise ValueError(
                 f"pretrained={str(source)!r} cannot be read as a file of weights (a truncated "
                 f"file, or one that holds more than tensors): {str(error).splitlines()[0]}"

@@ -1,0 +1,79 @@
+"""Starting from known weights, and holding some."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from skattn.models import ALSTM, ALSTMRegressor
+
+
+class Evil:
+    def __reduce__(self):
+        return (print, ("code ran",))
+
+
+@pytest.fixture
+def source() -> dict:
+    torch.manual_seed(1)
+    return ALSTM(3, 6).state_dict()
+
+
+def start(windows, pretrained, **params) -> ALSTMRegressor:
+    """A fit that leaves the weights where it found them."""
+    params = {"hidden_size": 6, "max_epochs": 1, "optimizer": "sgd", "lr": 1e-30, **params}
+    return ALSTMRegressor(pretrained=pretrained, random_state=0, **params).fit(*windows)
+
+
+def test_sources(windows, source, tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save(source, path)
+    by_dict = start(windows, source)
+    for pretrained in (source, path, str(path), by_dict):
+        model = start(windows, pretrained)
+        for name, value in model.module_.state_dict().items():
+            torch.testing.assert_close(value, source[name], rtol=0, atol=0)
+        assert model.pretrained_report_.loaded == sorted(source)
+        assert model.pretrained_report_.missing == model.pretrained_report_.unexpected == []
+
+
+def test_loads_what_matches(windows, source):
+    source["fc_out.weight"] = torch.zeros(1, 99)
+    source["extra"] = torch.zeros(2)
+    report = start(windows, source).pretrained_report_
+    assert report.missing == ["fc_out.weight"]
+    assert report.unexpected == ["extra", "fc_out.weight"]
+    assert "rnn.weight_ih_l0" in report.loaded
+
+
+def test_errors(windows, source, tmp_path, capsys):
+    evil, cut, listed = (tmp_path / name for name in ("evil.pt", "cut.pt", "list.pt"))
+    evil.write_bytes(pickle.dumps({"rnn": Evil()}))
+    torch.save(source, cut)
+    cut.write_bytes(cut.read_bytes()[:-500])
+    torch.save([1, 2], listed)
+    for path in (evil, cut):
+        with pytest.raises(ValueError, match="cannot be read as a file of weights"):
+            start(windows, path)
+    assert "code ran" not in capsys.readouterr().out
+    with pytest.raises(ValueError, match="is not a file"):
+        start(windows, tmp_path / "absent.pt")
+    with pytest.raises(ValueError, match="must hold a state dict"):
+        start(windows, listed)
+    with pytest.raises(TypeError, match="path, a state dict or a fitted"):
+        start(windows, 3)
+    with pytest.raises(ValueError, match="matches no weight"):
+        start(windows, {"other": torch.zeros(1)})
+
+
+def test_freeze(windows, source):
+    model = start(windows, source, freeze=("rnn", "net.fc_in.bias"), optimizer="adam", lr=0.01)
+    for name, value in model.module_.state_dict().items():
+        held = name.startswith("rnn.") or name == "net.fc_in.bias"
+        assert torch.equal(value, source[name]) == held
+    model.set_params(freeze=(), warm_start=True).fit(*windows)
+    lifted = model.module_.state_dict()["rnn.weight_ih_l0"]
+    assert not np.array_equal(lifted, source["rnn.weight_ih_l0"])
