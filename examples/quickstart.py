@@ -9,7 +9,7 @@ What it does, in the order of the code:
    within the day (a day's ranks use that day's labels alone);
 2. searches ALSTM's size with GridSearchCV, walking forward in time over whole days;
 3. fits the best ALSTM and the ridge on every fold, and prints what each earns on the test days:
-   the information coefficient (IC), its ratio of mean to deviation by day (ICIR), the same of ranks;
+   the information coefficient (IC), its mean over its deviation (ICIR), the same of ranks;
 4. saves a picture: the cumulative daily rank IC of both, and which lags ALSTM attends to.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ import numpy as np
 import pandas as pd
 import torch
 from sklearn.base import BaseEstimator, RegressorMixin, clone
-from sklearn.callback import CallbackContext, CallbackSupportMixin, with_callbacks
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import r2_score
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from skorch.callbacks import EarlyStopping
@@ -35,6 +35,7 @@ from skattn.training import (
 from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
 from skattn.training.invariant import WideLinear
 from skattn.training.net import PRECISIONS
+from skattn.training.runtime import draw_seed, pick_device, seeded
 from skattn.training.samples import check_samples, check_windows, gather_finite
 
 # Rows that are predicted at a time. Always as many, so that a row's result does not depend, in
@@ -57,8 +58,7 @@ def estimator(cls: Model) -> Model:
     --------
     See ``skattn/models/alstm.py``.
     """
-    cls = dataclass(kw_only=True, eq=False, repr=False)(cls)  # type: ignore[call-overload]
-    return fill_training_docs(cls)
+    return fill_training_docs(dataclass(kw_only=True, eq=False, repr=False)(cls))  # type: ignore
 
 
 @estimator
@@ -190,7 +190,11 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         ------
         ValueError
             A parameter is out of range; X has NaN or infinity; y has infinity or no label; there
-            are too few days to hold any out.
+            are too few days to hold any out; training diverges.
+
+        Notes
+        -----
+        As in skorch, Ctrl-C ends training and keeps what is learned.
         """
         self._validate_params()
         if (X_val is None) != (y_val is None):
@@ -209,14 +213,12 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             data = FitData(samples.labelled(), None)
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        seed = _draw_seed(self.random_state)
-        device = _pick_device(self.device)
-        with torch.random.fork_rng(_cuda_devices(device)):
-            torch.manual_seed(seed)
+        seed, device = draw_seed(self.random_state), pick_device(self.device)
+        with seeded(seed, device):
             net = self._make_net(device, seed, old=self.net_ if goes_on else None)
             self._train(net, data, self.max_epochs, EpochTasks(self, context, X, y))
         self._keep(net)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=lambda: {})
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
 
     def partial_fit(
@@ -239,13 +241,10 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         if first:
             self._validate_params()
         samples = check_samples(self, X, y, days=days, instruments=instruments, reset=first)
-        seed = _draw_seed(self.random_state)
-        device = _pick_device(self.device)
-        with torch.random.fork_rng(_cuda_devices(device)):
-            net = self.net_ if not first else None
-            # Not the same dropout masks in each call.
-            torch.manual_seed(seed + (len(net.history) if net is not None else 0))
-            net = net or self._make_net(device, seed)
+        seed, device = draw_seed(self.random_state), pick_device(self.device)
+        # Not the same dropout masks in each call.
+        with seeded(seed + (0 if first else self.n_iter_), device):
+            net = self._make_net(device, seed) if first else self.net_
             self._train(net, FitData(samples.labelled(), None), 1)
         self._keep(net)
         return self
@@ -356,17 +355,15 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         net.callbacks_ = [*lasting, *((type(c).__name__, c.initialize()) for c in own)]
         try:
             net.notify("on_train_begin", X=data, y=None)
-            try:
+            # skorch's callbacks end training with a KeyboardInterrupt.
+            with contextlib.suppress(KeyboardInterrupt):
                 net.fit_loop(data, epochs=epochs)
-            except KeyboardInterrupt:
-                # skorch's callbacks stop training so; a user's Ctrl-C keeps what is learned.
-                pass
             net.notify("on_train_end", X=data, y=None)
         finally:
             net.callbacks_ = lasting
 
     def _stops_early(self, can_hold_out: bool) -> bool:
-        return can_hold_out if self.early_stopping == "auto" else self.early_stopping
+        return can_hold_out if self.early_stopping == "auto" else bool(self.early_stopping)
 
     def _stopping(self) -> EarlyStopping:
         return EarlyStopping(
@@ -418,31 +415,3 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _draw_seed(random_state: Any) -> int:
-    # None means fresh entropy: numpy's global generator is left as it was found.
-    if random_state is None:
-        return secrets.randbelow(2**31)
-    return int(check_random_state(random_state).randint(2**31 - 1))
-
-
-def _pick_device(device: str) -> str:
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        kind = torch.device(device).type
-    except RuntimeError as error:
-        raise ValueError(
-            f"device must be 'auto' or a torch device such as 'cpu' or 'cuda:0'; got {device!r}."
-        ) from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch finds no CUDA device; use 'auto' or 'cpu'.")
-    return device
-
-
-def _cuda_devices(device: str) -> list[int]:
-    if not device.startswith("cuda"):
-        return []
-    index = torch.device(device).index
-    return [torch.cuda.current_device() if index is None else index]

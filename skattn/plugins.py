@@ -143,7 +143,7 @@ def make_model(name: str, **params: Any) -> Any:
     >>> skattn.make_model("alstm", hidden_size=32)
     ALSTMRegressor(hidden_size=32)
     """
-    model = get_model(name)
+    model: Any = get_model(name)
     allowed = model._get_param_names()
     unknown = sorted(set(params) - set(allowed))
     if unknown:

@@ -18,7 +18,7 @@ OFF = {"momentum": 0.0, "reversal": 0.0, "sector": 0.0}
 
 
 def wide(series):
-    return series.unstack()  # noqa: PD010
+    return series.unstack()
 
 
 def seen_returns(close):

@@ -51,7 +51,7 @@ def test_infinity(windows):
     bad_X[3, 0, 0], bad_y.iloc[11] = np.inf, -np.inf
     with pytest.raises(ValueError, match="infinity"):
         ALSTMRegressor().fit(bad_X, y)
-    with pytest.raises(ValueError, match="y contains infinity .* row 11"):
+    with pytest.raises(ValueError, match=r"y contains infinity .* row 11"):
         ALSTMRegressor().fit(X, bad_y)
 
 
@@ -78,7 +78,7 @@ def test_rows_of_X_and_y_must_agree(windows):
 
 def test_too_few_days(windows):
     X, y = windows
-    with pytest.raises(ValueError, match="last 1 of 3 labelled days .* drops 2"):
+    with pytest.raises(ValueError, match=r"last 1 of 3 labelled days .* drops 2"):
         ALSTMRegressor().fit(X[:15], y[:15])
     ALSTMRegressor(max_epochs=1, hidden_size=4, purge=0).fit(X[:15], y[:15])
 
@@ -86,7 +86,7 @@ def test_too_few_days(windows):
 def test_other_shape_than_fitted(windows):
     X, y = windows
     model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(X, y)
-    with pytest.raises(ValueError, match="7 steps and 3 features, .*expecting 8 steps and 3"):
+    with pytest.raises(ValueError, match=r"7 steps and 3 features, .*expecting 8 steps and 3"):
         model.predict(X[:, 1:])
     with pytest.raises(ValueError, match="8 steps and 2 features"):
         model.predict(X[:, :, 1:])
@@ -116,5 +116,5 @@ def test_monitor_without_cross_section(windows):
 
 def test_divergence(windows):
     X, y = windows
-    with pytest.raises(ValueError, match="Training diverged: .* lower lr"):
+    with pytest.raises(ValueError, match=r"Training diverged: .* lower lr"):
         ALSTMRegressor(optimizer="sgd", lr=1e12, clip_value=None, max_epochs=20).fit(X, y)

@@ -81,7 +81,7 @@ def check_numeric(X: pd.DataFrame) -> None:
     bad = [
         f"{name!r} ({kind})"
         for name, kind in X.dtypes.items()
-        if not (pd.api.types.is_numeric_dtype(kind) or kind == object)
+        if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_object_dtype(kind))
     ]
     if bad:
         raise ValueError(f"X must hold numbers alone; not so in the columns {', '.join(bad)}.")

@@ -200,7 +200,7 @@ def instruments_of(source: Any) -> pd.Index | None:
 
 
 def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]:
-    """Number the values of a level in sorted order: (code of each row, sorted values).
+    """Give the code of each row and the sorted values of a level.
 
     Faster than factorizing the values: a MultiIndex holds codes already, only not of the values
     that occur alone, and not in order.

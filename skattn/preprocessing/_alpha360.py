@@ -164,7 +164,7 @@ class Alpha360(PanelTransformer):
         sources = self._sources()
         memory = None
         if self.history_ is not None:
-            self._check_time_zone(X)
+            _check_time_zone(X, self.history_)
             memory = (self.history_.to_numpy(), self.history_.index)
         windows = build_windows(
             self._values(X), X.index, self.length, memory=memory, fields=sources
@@ -266,15 +266,6 @@ class Alpha360(PanelTransformer):
             columns["vwap"] = (columns["high"] + columns["low"] + columns["close"]) / 3
         return np.column_stack([columns[name] for name in self._sources()])
 
-    def _check_time_zone(self, X: pd.DataFrame) -> None:
-        zone, known = (
-            frame.index.get_level_values("datetime")[:1].tz for frame in (X, self.history_)
-        )
-        if str(zone) != str(known):
-            raise ValueError(
-                f"The dates of X have the time zone {zone}, but Alpha360 was fitted with {known}."
-            )
-
     def _array_fields(self, X: np.ndarray | WindowArray) -> tuple[str, ...]:
         n_fields = X.shape[2] if len(X.shape) == 3 else 1
         fields = self.fields
@@ -308,6 +299,14 @@ class Alpha360(PanelTransformer):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _check_time_zone(X: pd.DataFrame, fitted: pd.DataFrame) -> None:
+    zone, known = (frame.index.get_level_values("datetime")[:1].tz for frame in (X, fitted))
+    if str(zone) != str(known):
+        raise ValueError(
+            f"The dates of X have the time zone {zone}, but Alpha360 was fitted with {known}."
+        )
 
 
 def _as_float(column: pd.Series) -> np.ndarray:

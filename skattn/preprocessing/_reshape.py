@@ -123,11 +123,9 @@ class SequenceReshaper(PanelTransformer):
         """
         check_is_fitted(self)
         known = getattr(self, "feature_names_in_", None)
-        if isinstance(X, pd.DataFrame) and known is not None:
-            if set(known) == set(X.columns):
-                X = X[list(known)]
-        columns = check_panel_input(self, X, reset=False)
-        self._check_two_d(columns)
+        if isinstance(X, pd.DataFrame) and known is not None and set(known) == set(X.columns):
+            X = X[list(known)]
+        columns = np.asarray(check_panel_input(self, X, reset=False))
         n_features = len(self.fields_)
         cube = columns[:, self.order_].reshape(len(columns), n_features, self.n_steps_)
         cube = np.ascontiguousarray(cube.transpose(0, 2, 1))

@@ -11,7 +11,7 @@ from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skattn.panel import Clip, Fill, Scale, WindowArray, check_panel_input
+from skattn.panel import Clip, Fill, Scale, Step, WindowArray, check_panel_input
 from skattn.preprocessing._base import PanelTransformer, single_task
 
 # qlib adds this to the deviation, so that a constant cell is divided by something.
@@ -115,7 +115,7 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
         table, X = X, check_panel_input(self, X, reset=False)
         lazily = isinstance(X, WindowArray)
         dtype = X.dtype
-        steps = [Scale(self.center_.astype(dtype), self.scale_.astype(dtype))]
+        steps: list[Step] = [Scale(self.center_.astype(dtype), self.scale_.astype(dtype))]
         if self.clip is not None:
             steps.append(Clip(self.clip))
         if self.fill_value is not None:

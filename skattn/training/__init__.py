@@ -2,8 +2,8 @@
 
 from skattn.training.batches import FitData, Samples
 from skattn.training.holdout import chronological_holdout
-from skattn.training.net import OPTIMIZERS, SequenceNet
 from skattn.training.losses import LOSSES, MaskedLoss
+from skattn.training.net import OPTIMIZERS, SequenceNet
 from skattn.training.weights import freeze_parameters, load_weights
 
 __all__ = [

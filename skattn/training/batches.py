@@ -38,16 +38,16 @@ class Samples:
         return len(self.y)
 
     def rows(self, rows: np.ndarray) -> Samples:
-        """Some of the rows as Samples of their own."""
+        """Take some of the rows as Samples of their own."""
         return Samples(self.X[rows], self.y[rows], None if self.days is None else self.days[rows])
 
     def labelled(self) -> Samples:
-        """The rows that have a label."""
+        """Take the rows that have a label."""
         known = ~np.isnan(self.y)
         return self if known.all() else self.rows(known)
 
     def batch(self, rows: np.ndarray | slice) -> Batch:
-        """Some of the rows as tensors: windows (B, T, F) and labels (B,)."""
+        """Take some of the rows as tensors: windows (B, T, F) and labels (B,)."""
         return torch.from_numpy(gather(self.X, rows)), torch.from_numpy(self.y[rows])
 
 

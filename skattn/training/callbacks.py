@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.callbacks import Callback
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackContext
+from skorch.callbacks import Callback
 
 from skattn.metrics import ic_score, rank_ic_score
 from skattn.training.batches import Samples
@@ -37,8 +37,8 @@ class FiniteLoss(Callback):
         loss = net.history[-1, "train_loss"]
         if not np.isfinite(loss):
             raise ValueError(
-                f"Training diverged: the loss of epoch {len(net.history)} is {loss}. Scale X and y, "
-                f"or lower lr (now {net.lr})."
+                f"Training diverged: the loss of epoch {len(net.history)} is {loss}. "
+                f"Scale X and y, or lower lr (now {net.lr})."
             )
 
 
