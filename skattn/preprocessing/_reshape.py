@@ -30,8 +30,6 @@ class SequenceReshaper(PanelTransformer):
 
     Attributes
     ----------
-    order_ : ndarray of int, shape (F * T,)
-        The columns of X in the order feature by feature, oldest first.
     fields_ : tuple of str
         Names of the features.
     n_steps_ : int
@@ -39,13 +37,15 @@ class SequenceReshaper(PanelTransformer):
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of str
-        Names of the columns seen in ``fit``, where X had names.
+        Names of the columns seen in ``fit``, feature by feature and oldest first, where X had
+        names.
 
     Notes
     -----
     Columns of a DataFrame are placed by *name* (a feature's name followed by its lag), so that
     shuffled ones come out right: features in qlib's order close, open, high, low, vwap, volume,
-    then any others by name. Without such names, position decides.
+    then any others by name. Of qlib's two column levels the last one counts. Without such names,
+    position decides.
 
     References
     ----------
@@ -87,19 +87,18 @@ class SequenceReshaper(PanelTransformer):
         wanted = self.n_features
         if wanted is not None and (not isinstance(wanted, (int, np.integer)) or wanted < 1):
             raise ValueError(f"n_features must be a positive int or None; got {wanted!r}.")
+        X, fields = _sort_by_name(X)
         columns = check_panel_input(self, X, reset=True)
-        self._check_two_d(columns)
-        named = _order_by_name(X.columns) if isinstance(X, pd.DataFrame) else None
-        if named is not None:
-            self.fields_, self.order_ = named
-            if wanted not in (None, len(self.fields_)):
-                raise ValueError(
-                    f"n_features={wanted}, but the names of the columns tell {len(self.fields_)} "
-                    f"features: {', '.join(self.fields_)}."
-                )
-        else:
-            self.fields_ = tuple(f"x{f}" for f in range(wanted or 1))
-            self.order_ = np.arange(columns.shape[1])
+        if len(columns.shape) != 2:
+            raise ValueError(
+                f"X must have two dimensions (flat columns); got shape {columns.shape}."
+            )
+        if fields is not None and wanted not in (None, len(fields)):
+            raise ValueError(
+                f"n_features={wanted}, but the names of the columns tell {len(fields)} features: "
+                f"{', '.join(fields)}."
+            )
+        self.fields_ = fields or tuple(f"x{f}" for f in range(wanted or 1))
         self.n_steps_, left = divmod(columns.shape[1], len(self.fields_))
         if left:
             raise ValueError(
@@ -122,12 +121,15 @@ class SequenceReshaper(PanelTransformer):
             A WindowArray, with the index, where X has a (datetime, instrument) index.
         """
         check_is_fitted(self)
-        known = getattr(self, "feature_names_in_", None)
-        if isinstance(X, pd.DataFrame) and known is not None and set(known) == set(X.columns):
-            X = X[list(known)]
+        X, fields = _sort_by_name(X)
         columns = np.asarray(check_panel_input(self, X, reset=False))
+        if fields is not None and fields != self.fields_:
+            raise ValueError(
+                f"X has the features {', '.join(fields)}, but SequenceReshaper is expecting "
+                f"{', '.join(self.fields_)}."
+            )
         n_features = len(self.fields_)
-        cube = columns[:, self.order_].reshape(len(columns), n_features, self.n_steps_)
+        cube = columns.reshape(len(columns), n_features, self.n_steps_)
         cube = np.ascontiguousarray(cube.transpose(0, 2, 1))
         if not (isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)):
             return cube
@@ -142,10 +144,6 @@ class SequenceReshaper(PanelTransformer):
             fields=self.fields_,
         )
 
-    def _check_two_d(self, X: np.ndarray | WindowArray) -> None:
-        if len(X.shape) != 2:
-            raise ValueError(f"X must have two dimensions (flat columns); got shape {X.shape}.")
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
@@ -153,20 +151,28 @@ class SequenceReshaper(PanelTransformer):
         return tags
 
 
-def _order_by_name(columns: pd.Index) -> tuple[tuple[str, ...], np.ndarray] | None:
-    """Features and the positions of their columns, oldest first; None where names have no lags."""
-    found = [NAME_AND_LAG.fullmatch(str(name)) for name in columns]
-    if not all(match and match[1] for match in found):
-        return None
+def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None]:
+    """Put a DataFrame's columns feature by feature, oldest first; None where names have no lags."""
+    if not isinstance(X, pd.DataFrame):
+        return X, None
+    # qlib's frames have a second level above the names: ("feature", "CLOSE59").
+    names = X.columns.get_level_values(-1)
+    found = [NAME_AND_LAG.fullmatch(str(name)) for name in names]
     position = {(match[1], int(match[2])): i for i, match in enumerate(found) if match}
+    if not all(match and match[1] for match in found) or not position:
+        return X, None
     rank = {field.upper(): i for i, field in enumerate(FIELDS)}
-    names = {name for name, _ in position}
-    fields = sorted(names, key=lambda name: (rank.get(name.upper(), len(rank)), name))
+    fields = sorted(
+        {name for name, _ in position},
+        key=lambda name: (rank.get(name.upper(), len(rank)), name),
+    )
     n_steps = 1 + max(lag for _, lag in position)
     wanted = [(field, lag) for field in fields for lag in reversed(range(n_steps))]
     missing = [f"{field}{lag}" for field, lag in wanted if (field, lag) not in position]
     if missing:
-        # x0, x1, ... are numbered columns, not lags of one feature, unless all are there.
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
-        raise ValueError(f"X lacks {len(missing)} columns that its names call for: {shown}.")
-    return tuple(fields), np.array([position[key] for key in wanted])
+        raise ValueError(f"X lacks columns that its names call for ({len(missing)}): {shown}.")
+    if len(position) < len(names):
+        doubles = sorted({str(name) for name in names[names.duplicated()]})
+        raise ValueError(f"X has columns of the same name: {', '.join(doubles)}.")
+    return X.iloc[:, [position[key] for key in wanted]], tuple(fields)

@@ -37,9 +37,9 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
     Attributes
     ----------
     center_ : ndarray of shape (n_columns,) or (T, F)
-        Medians, NaN ignored; 0 for a cell that has no value at all.
+        Medians, NaN ignored; NaN for a cell that has no value at all.
     scale_ : ndarray of shape (n_columns,) or (T, F)
-        1.4826 x (median absolute deviation + 1e-12); 1 for a cell that has no value at all.
+        1.4826 x (median absolute deviation + 1e-12); NaN for a cell that has no value at all.
     n_features_in_ : int
         Number of columns or fields.
     n_steps_in_ : int
@@ -49,6 +49,8 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
 
     Notes
     -----
+    A cell that had no value in training is missing ever after: there is nothing to scale it by.
+
     Scaling of a WindowArray is recorded on it and done when batches are gathered.
 
     A cell with more than half its values equal has a deviation of zero; it is divided by
@@ -141,6 +143,4 @@ def _median_and_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
         center = np.nanmedian(values, axis=0)
         deviation = np.nanmedian(np.abs(values - center), axis=0)
-    empty = np.isnan(center)
-    scale = np.where(empty, 1.0, MAD_TO_STD * (deviation + EPSILON))
-    return np.where(empty, 0.0, center), scale.astype(values.dtype)
+    return center, (MAD_TO_STD * (deviation + EPSILON)).astype(values.dtype)

@@ -110,8 +110,11 @@ def test_dropout_is_off_in_eval(pytorch_alstm, rnn):
         assert_allclose(ours(x), theirs(flat(x)), rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize(("rnn", "num_layers", "hidden_size"), [("gru", 2, 8), ("lstm", 1, 7)])
-def test_twenty_steps_of_training(pytorch_alstm, rnn, num_layers, hidden_size):
+@pytest.mark.parametrize(
+    ("rnn", "num_layers", "hidden_size", "weight_decay"),
+    [("gru", 2, 8, 0.0), ("lstm", 1, 7, 0.1)],
+)
+def test_twenty_steps_of_training(pytorch_alstm, rnn, num_layers, hidden_size, weight_decay):
     n_rows, batch_size, epochs = 74, 16, 4
     x = normal(n_rows, 12, 3)
     # Large labels: some gradients are above the clip, some are not.
@@ -124,6 +127,7 @@ def test_twenty_steps_of_training(pytorch_alstm, rnn, num_layers, hidden_size):
         num_layers=num_layers,
         rnn=rnn,
         lr=LR,
+        weight_decay=weight_decay,
         batch_size=batch_size,
         max_epochs=epochs,
         clip_value=CLIP,
@@ -133,7 +137,7 @@ def test_twenty_steps_of_training(pytorch_alstm, rnn, num_layers, hidden_size):
         device="cpu",
     ).fit(x.numpy(), y.numpy())
 
-    adam = torch.optim.Adam(theirs.parameters(), lr=LR)
+    adam = torch.optim.Adam(theirs.parameters(), lr=LR, weight_decay=weight_decay)
     batches = Batches(Samples(x.numpy(), y.numpy()), batch_size, seed=regressor.net_.seed)
     sizes, losses, clipped = [], [], []
     for _ in range(epochs):
@@ -204,6 +208,7 @@ def test_a_qlib_checkpoint_predicts_the_same(pytorch_alstm, tmp_path, rnn):
     regressor = ALSTMRegressor(
         hidden_size=9,
         rnn=rnn,
+        dropout=0.5,
         pretrained=tmp_path / "model.pt",
         freeze=["net", "rnn", "att_net", "fc_out.weight"],
         max_epochs=1,

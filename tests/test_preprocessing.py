@@ -1,0 +1,946 @@
+"""Transformers against slow, independent implementations, and hunted for look-ahead."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+from pandas.testing import assert_frame_equal, assert_index_equal
+from sklearn import config_context
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
+
+from skattn.panel import WindowArray, from_long
+from skattn.preprocessing import Alpha360, RobustZScore, SequenceReshaper
+
+LEVELS = ["datetime", "instrument"]
+DAY = "datetime"
+OHLCV = ["open", "high", "low", "close", "volume"]
+QLIB_ORDER = ("close", "open", "high", "low", "vwap", "volume")
+nan = np.nan
+
+
+def prices(n_days=14, n_stocks=4, share=0.85, seed=0, missing=0.05, zone=None) -> pd.DataFrame:
+    """A ragged, shuffled market in which values are missing or zero."""
+    rng = np.random.default_rng(seed)
+    days = pd.bdate_range("2024-01-01", periods=n_days, tz=zone, name=DAY)
+    index = pd.MultiIndex.from_product([days, [f"S{i}" for i in range(n_stocks)]], names=LEVELS)
+    table = pd.DataFrame(10 * np.exp(rng.normal(0, 0.1, (len(index), 5))), index, columns=OHLCV)
+    table["volume"] = rng.integers(1, 10**6, len(index))
+    table = table.astype({"volume": "float64"})
+    table = table.mask(rng.random(table.shape) < missing)
+    table = table.mask(rng.random(table.shape) < missing, 0.0)
+    return table.iloc[rng.permutation(len(index))[: int(share * len(index))]]
+
+
+def days_in(table: pd.DataFrame) -> pd.DatetimeIndex:
+    return table.index.get_level_values(DAY)
+
+
+def slow_alpha360(table, fields, length, vwap=None) -> np.ndarray:
+    """Wide tables of all days and all stocks, shifted and divided: pandas alone, float64."""
+    table = table.astype("float64").replace(0.0, nan)
+    if vwap == "typical":
+        table = table.assign(vwap=table[["high", "low", "close"]].sum(axis=1, skipna=False) / 3)
+    cells = []
+    for lag in reversed(range(length)):
+        step = []
+        for field in fields:
+            wide = table[field].unstack("instrument").sort_index()
+            by = table["volume" if field == "volume" else "close"].unstack("instrument")
+            ratio = (wide.shift(lag) / by.sort_index()).stack(future_stack=True)
+            step.append(ratio.reorder_levels(table.index.names).reindex(table.index).to_numpy())
+        cells.append(np.stack(step, axis=-1))
+    return np.stack(cells, axis=1)
+
+
+def slow_robust(values, clip=3.0, fill_value=0.0) -> np.ndarray:
+    """One column after the other of a 2-D array."""
+    out = np.array(values, dtype=np.float64)
+    for column in range(out.shape[1]):
+        known = out[~np.isnan(out[:, column]), column]
+        if len(known):
+            center = np.median(known)
+            scale = 1.4826 * (np.median(np.abs(known - center)) + 1e-12)
+            out[:, column] = (out[:, column] - center) / scale
+    if clip is not None:
+        out = np.where(out > clip, clip, np.where(out < -clip, -clip, out))
+    if fill_value is not None:
+        out[np.isnan(out)] = fill_value
+    return out
+
+
+def assert_same(left, right) -> None:
+    """The same bits, NaN included."""
+    left, right = np.asarray(left), np.asarray(right)
+    assert left.dtype == right.dtype
+    assert_array_equal(left, right, strict=True)
+
+
+# scikit-learn's conventions ---------------------------------------------------------------------
+
+TRANSFORMERS = [
+    Alpha360(),
+    Alpha360(layout="columns"),
+    RobustZScore(),
+    RobustZScore(clip=None, fill_value=None),
+    SequenceReshaper(),
+]
+
+
+@parametrize_with_checks(TRANSFORMERS)
+def test_scikit_learn_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("transformer", TRANSFORMERS, ids=str)
+def test_scikit_learn_checks_are_not_skipped(transformer):
+    results = check_estimator(transformer, on_skip=None, on_fail=None)
+    others = {r["check_name"]: r["status"] for r in results if r["status"] != "passed"}
+    assert others in ({}, {"check_array_api_input": "skipped"})
+    assert len(results) > 40
+
+
+@pytest.mark.parametrize(
+    ("transformer", "params"),
+    [
+        (
+            Alpha360(("close",), length=3, vwap="typical", layout="columns"),
+            {"fields": ("close",), "length": 3, "vwap": "typical", "layout": "columns"},
+        ),
+        (RobustZScore(2.5, fill_value=None), {"clip": 2.5, "fill_value": None}),
+        (SequenceReshaper(6), {"n_features": 6}),
+        (Alpha360(), {"fields": None, "length": 60, "vwap": None, "layout": "windows"}),
+        (RobustZScore(), {"clip": 3.0, "fill_value": 0.0}),
+    ],
+)
+def test_parameters(transformer, params):
+    assert transformer.get_params() == params
+    assert clone(transformer).get_params() == params
+    assert type(transformer)().set_params(**params).get_params() == params
+
+
+@pytest.mark.parametrize("transformer", [Alpha360(), RobustZScore(), SequenceReshaper()], ids=str)
+def test_transform_before_fit(transformer):
+    with pytest.raises(NotFittedError):
+        transformer.transform(prices())
+
+
+# Alpha360: values -------------------------------------------------------------------------------
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 12),
+    st.integers(1, 4),
+    st.integers(1, 16),
+    st.lists(st.sampled_from(QLIB_ORDER), min_size=1, unique=True),
+    st.booleans(),
+)
+def test_alpha360_equals_shifted_wide_tables(seed, n_days, n_stocks, length, fields, swap):
+    table = prices(n_days, n_stocks, share=1.0 if n_days * n_stocks < 3 else 0.8, seed=seed)
+    table = table.swaplevel() if swap else table
+    before = table.copy()
+    transformer = Alpha360(fields, length=length, vwap="typical")
+    windows = transformer.fit_transform(table)
+    assert isinstance(windows, WindowArray)
+    assert windows.shape == (len(table), length, len(fields))
+    assert windows.fields == tuple(fields)
+    assert windows.dtype == np.float32
+    assert_index_equal(windows.index, table.index)
+    assert_allclose(np.asarray(windows), slow_alpha360(table, fields, length, "typical"), rtol=1e-6)
+    assert_frame_equal(table, before)
+
+    columns = clone(transformer).set_params(layout="columns").fit_transform(table)
+    assert isinstance(columns, pd.DataFrame)
+    assert_index_equal(columns.index, table.index)
+    names = [f"{field.upper()}{lag}" for field in fields for lag in range(length - 1, -1, -1)]
+    assert columns.columns.tolist() == names
+    flat = np.asarray(windows).transpose(0, 2, 1).reshape(len(table), -1)
+    assert_same(columns, flat)
+
+
+def test_alpha360_by_hand():
+    long = pd.DataFrame(
+        {
+            "date": ["2024-01-04", "2024-01-02", "2024-01-03", "2024-01-03", "2024-01-04"],
+            "ticker": ["A", "A", "A", "B", "B"],
+            "close": [4.0, 1.0, 0.0, 5.0, 10.0],
+            "open": [8.0, 2.0, 6.0, 0.0, 5.0],
+            "volume": [100.0, 50.0, 0.0, 7.0, 0.0],
+        }
+    )
+    windows = Alpha360(["open", "close", "volume"], length=3).fit_transform(from_long(long))
+    dense = np.asarray(windows)
+    assert_array_equal(
+        dense[:, :, 0], [[0.5, 1.5, 2], [nan, nan, 2], [nan] * 3, [nan] * 3, [nan, nan, 0.5]]
+    )
+    assert_array_equal(
+        dense[:, :, 1], [[0.25, nan, 1], [nan, nan, 1], [nan] * 3, [nan, nan, 1], [nan, 0.5, 1]]
+    )
+    assert_array_equal(
+        dense[:, :, 2], [[0.5, nan, 1], [nan, nan, 1], [nan] * 3, [nan, nan, 1], [nan] * 3]
+    )
+
+
+def test_alpha360_usual_fields():
+    table = prices()
+    assert Alpha360(length=2).fit(table).fields_ == ("close", "open", "high", "low", "volume")
+    assert Alpha360(length=2, vwap="typical").fit(table).fields_ == QLIB_ORDER
+    with_vwap = table.assign(vwap=table["close"] * 2, sector="tech")
+    transformer = Alpha360(length=2).fit(with_vwap)
+    assert transformer.fields_ == QLIB_ORDER
+    assert transformer.n_features_in_ == 7
+    assert transformer.feature_names_in_.tolist() == [*OHLCV, "vwap", "sector"]
+    assert_allclose(
+        np.asarray(transformer.transform(with_vwap)),
+        slow_alpha360(with_vwap.drop(columns="sector"), QLIB_ORDER, 2),
+        rtol=1e-6,
+    )
+    # "typical" takes the column's place.
+    typical = Alpha360(length=2, vwap="typical")
+    assert_same(typical.fit_transform(with_vwap), typical.fit_transform(table))
+
+
+def test_alpha360_divides_by_a_close_that_does_not_come_out():
+    table = prices()
+    windows = Alpha360(["open", "volume"], length=3).fit_transform(table)
+    assert windows.fields == ("open", "volume")
+    expected = slow_alpha360(table, ["open", "volume"], 3)
+    assert_allclose(np.asarray(windows), expected, rtol=1e-6)
+    assert_allclose(windows.gather_lag(1), expected[:, 1], rtol=1e-6)
+    volume = Alpha360(["volume"], length=3).fit_transform(table[["volume"]])
+    assert_same(np.asarray(volume)[:, :, 0], np.asarray(windows)[:, :, 1])
+    with pytest.raises(ValueError, match=r"lacks the column \['close'\]"):
+        Alpha360(["open"], length=3).fit(table[["open"]])
+
+
+def test_alpha360_of_one_day_and_of_one_step():
+    table = prices(n_days=1, share=1.0, missing=0.0)
+    dense = np.asarray(Alpha360(length=60).fit_transform(table))
+    assert np.isnan(dense[:, :-1]).all()
+    assert_array_equal(dense[:, -1, 0], 1)
+    table = prices()
+    single = Alpha360(["close", "open"], length=1).fit(table)
+    assert_allclose(
+        np.asarray(single.transform(table)), slow_alpha360(table, ["close", "open"], 1), rtol=1e-6
+    )
+    assert single.history_ is None
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Shanghai"])
+def test_alpha360_with_time_zones(zone):
+    aware, naive = prices(zone=zone), prices()
+    windows = Alpha360(length=5).fit_transform(aware)
+    assert_same(windows, Alpha360(length=5).fit_transform(naive))
+    assert_index_equal(windows.index, aware.index)
+    assert str(windows.index.get_level_values(DAY).tz) == zone
+    assert windows.days.tolist() == days_in(naive).tolist()
+    for fitted, other in ((aware, naive), (naive, aware)):
+        with pytest.raises(ValueError, match=r"time zone \S+, but Alpha360 was fitted with"):
+            Alpha360(length=5).fit(fitted).transform(other)
+
+
+def test_alpha360_takes_what_pandas_calls_numbers():
+    table = prices(missing=0.0).round(3)
+    expected = np.asarray(Alpha360(length=4).fit_transform(table))
+    for kind in ("Float64", "object", "float32"):
+        assert_allclose(
+            np.asarray(Alpha360(length=4).fit_transform(table.astype(kind))), expected, rtol=1e-6
+        )
+    whole = table.astype({"volume": "Int64"})
+    assert_same(Alpha360(length=4).fit_transform(whole), expected)
+    absent = table.astype("Float64")
+    absent.iloc[3, 3] = pd.NA
+    assert np.isnan(np.asarray(Alpha360(length=4).fit_transform(absent))[3, :, :4]).all()
+
+
+def test_alpha360_reads_columns_by_name():
+    table = prices()
+    transformer = Alpha360(length=4).fit(table)
+    expected = transformer.transform(table)
+    assert_same(transformer.transform(table[OHLCV[::-1]].assign(name="x")), expected)
+
+
+def test_alpha360_of_arrays():
+    rng = np.random.default_rng(0)
+    series = rng.uniform(1, 2, (5, 7))
+    series[1, 4] = 0
+    expected = np.where(series == 0, nan, series) / series[:, -1:]
+    dense = Alpha360(length=4).fit_transform(series)
+    assert dense.dtype == np.float32
+    assert_allclose(dense, expected[:, -4:, None], rtol=1e-6)
+    longer = Alpha360(length=9).fit_transform(series)
+    assert np.isnan(longer[:, :2]).all()
+    assert_allclose(longer[:, 2:, 0], expected, rtol=1e-6)
+
+    cube = rng.uniform(1, 2, (5, 7, 6))
+    by = cube[:, -1:, [0, 0, 0, 0, 0, 5]]
+    assert_allclose(Alpha360(length=4).fit_transform(cube), (cube / by)[:, -4:], rtol=1e-6)
+    five = Alpha360(length=2).fit(cube[:, :, :5])
+    assert five.fields_ == ("close", "open", "high", "low", "volume")
+    assert (five.n_steps_in_, five.n_features_in_) == (7, 5)
+    flat = Alpha360(["open", "close"], length=2, layout="columns").fit(cube[:, :, :2])
+    columns = flat.transform(cube[:, :, :2])
+    assert flat.get_feature_names_out().tolist() == ["OPEN1", "OPEN0", "CLOSE1", "CLOSE0"]
+    assert_allclose(columns[:, :2], cube[:, -2:, 0] / cube[:, -1:, 1], rtol=1e-6)
+    assert_allclose(columns[:, 2:], cube[:, -2:, 1] / cube[:, -1:, 1], rtol=1e-6)
+
+
+def test_alpha360_holds_the_table_once():
+    table = prices(n_days=300, n_stocks=20, share=1.0)
+    windows = Alpha360(vwap="typical").fit_transform(table)
+    assert windows.shape == (6000, 60, 6)
+    assert windows.nbytes <= 6000 * (6 * 4 + 2 * 8)
+
+
+def test_alpha360_travels():
+    table = prices()
+    fitted = Alpha360(length=5).fit(table.iloc[::2])
+    twin = pickle.loads(pickle.dumps(fitted))
+    assert_same(twin.transform(table), fitted.transform(table))
+
+
+# Alpha360: memory -------------------------------------------------------------------------------
+
+CUTS = st.integers(1, 13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    CUTS,
+    st.integers(1, 9),
+    st.sampled_from(["later", "today", "one stock"]),
+    st.sampled_from(["windows", "columns"]),
+)
+def test_later_rows_look_back_into_the_fitted_days(seed, cut, length, what, layout):
+    table = prices(seed=seed, share=0.9)
+    calendar = days_in(table).unique().sort_values()
+    cut = min(cut, len(calendar) - 1)
+    history = table[days_in(table) < calendar[cut]]
+    rows = days_in(table) >= calendar[cut]
+    if what != "later":
+        rows &= days_in(table) == calendar[cut]
+    if what == "one stock":
+        rows &= np.arange(len(table)) == np.flatnonzero(rows)[0]
+    transformer = Alpha360(length=length, vwap="typical", layout=layout)
+    expected = np.asarray(transformer.fit_transform(table))[rows]
+    transformer.fit(history)
+    assert_same(transformer.transform(table[rows]), expected)
+    # Nothing is learned in transform.
+    assert_same(transformer.transform(table[rows]), expected)
+    # With everything at hand, memory changes nothing.
+    assert_same(np.asarray(transformer.transform(table))[rows], expected)
+
+
+def test_history_is_as_long_as_a_window_looks_back():
+    table = prices(share=1.0)
+    calendar = days_in(table).unique().sort_values()
+    history = Alpha360(length=5).fit(table).history_
+    assert days_in(history).unique().sort_values().tolist() == calendar[-4:].tolist()
+    assert len(Alpha360(length=60).fit(table).history_) == len(table)
+    assert Alpha360(length=1).fit(table).history_ is None
+
+
+def test_a_stock_absent_from_the_last_fitted_days_is_padded():
+    table = prices(n_days=10, share=1.0, missing=0.0).sort_index()
+    calendar = days_in(table).unique().sort_values()
+    absent = (table.index.get_level_values("instrument") == "S1") & np.isin(
+        days_in(table), calendar[6:9]
+    )
+    table = table[~absent]
+    transformer = Alpha360(["close"], length=6).fit(table[days_in(table) < calendar[9]])
+    today = table[days_in(table) == calendar[9]]
+    window = np.asarray(transformer.transform(today))[1, :, 0]
+    assert np.isnan(window).tolist() == [False, False, True, True, True, False]
+    assert_same(
+        transformer.transform(today),
+        np.asarray(Alpha360(["close"], length=6).fit_transform(table))[-4:],
+    )
+
+
+def test_corrected_rows_count_where_memory_knows_others():
+    table = prices(share=1.0, missing=0.0).sort_index()
+    today = days_in(table) == days_in(table).max()
+    corrected = table * np.where(today, 2.0, 1.0)[:, None]
+    transformer = Alpha360(["close"], length=4).fit(table)
+    expected = np.asarray(Alpha360(["close"], length=4).fit_transform(corrected))[today]
+    # The fitted days were length - 1 with today's, so that the oldest step is out of reach.
+    assert_same(np.asarray(transformer.transform(corrected[today]))[:, 1:], expected[:, 1:])
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.integers(2, 9), st.integers(1, 4))
+def test_some_rows_of_the_remembered_days_are_padded_never_spliced(seed, length, n_days):
+    # Rows of remembered days alone: all there is to look back to is in memory.
+    table = prices(seed=seed)
+    transformer = Alpha360(["close", "volume"], length=length).fit(table)
+    calendar = days_in(table).unique().sort_values()[-(length - 1) :]
+    chosen = np.random.default_rng(seed).choice(calendar, min(n_days, len(calendar)))
+    rows = np.isin(days_in(table), chosen)
+    full = np.asarray(transformer.transform(table))[rows]
+    some = np.asarray(transformer.transform(table[rows]))
+    known = ~np.isnan(some)
+    assert_array_equal(some[known], full[known])
+    assert_array_equal(some[:, -1], full[:, -1])
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="rows of a fitted day older than the memory are spliced to the memory's first day: "
+    "the days between them are forgotten, so a step is no longer one step of the market",
+)
+def test_old_rows_of_the_fitted_days_are_padded_never_spliced():
+    table = prices(n_days=30, share=1.0, missing=0.0).sort_index()
+    calendar = days_in(table).unique()
+    transformer = Alpha360(["close"], length=5).fit(table)
+    rows = np.isin(days_in(table), calendar[[5, 27]])
+    some = np.asarray(transformer.transform(table[rows]))
+    full = np.asarray(transformer.transform(table))[rows]
+    known = ~np.isnan(some)
+    assert_array_equal(some[known], full[known])
+
+
+# Look-ahead -------------------------------------------------------------------------------------
+
+
+def alter_later(table, today, how, seed) -> pd.DataFrame:
+    """The same rows up to a day; others after it."""
+    rng = np.random.default_rng(seed)
+    later = np.asarray(days_in(table) > today)
+    if how == "perturb":
+        noise = rng.uniform(0.01, 100, table.shape)
+        return table.mask(later[:, None] & np.ones(table.shape, bool), table * noise)
+    if how == "nan":
+        return table.mask(later[:, None] & (rng.random(table.shape) < 0.7))
+    if how == "delete":
+        return table[~later | (rng.random(len(table)) < 0.3)]
+    if how == "cut":
+        return table[~later]
+    if how == "append":
+        more = prices(20, 7, seed=seed + 1) * 50
+        more = more[(days_in(more) > today) & ~more.index.isin(table.index)]
+        mixed = pd.concat([more, table])
+        return mixed.iloc[rng.permutation(len(mixed))]
+    raise AssertionError(how)
+
+
+LOOKING_BACK = {
+    "windows": Alpha360(length=5, vwap="typical"),
+    "columns": Alpha360(["open", "volume"], length=5, layout="columns"),
+    "scaled windows": make_pipeline(Alpha360(length=5), RobustZScore()),
+    "scaled columns": make_pipeline(Alpha360(length=5, layout="columns"), RobustZScore()),
+    "unclipped": make_pipeline(Alpha360(length=5), RobustZScore(None, fill_value=None)),
+    "reshaped": make_pipeline(
+        Alpha360(length=5, layout="columns"), RobustZScore(), SequenceReshaper()
+    ),
+    "table": RobustZScore(),
+}
+
+
+def by_key(result, index, wanted) -> np.ndarray:
+    return np.asarray(result)[index.get_indexer(wanted)]
+
+
+@pytest.mark.parametrize("name", LOOKING_BACK)
+@settings(max_examples=15, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 13),
+    st.sampled_from(["perturb", "nan", "delete", "cut", "append"]),
+    st.sampled_from(["until today", "before"]),
+)
+def test_nothing_after_a_day_changes_what_is_known_on_it(name, seed, day, how, fitted_on):
+    transformer = clone(LOOKING_BACK[name])
+    table = prices(seed=seed, share=0.9)
+    calendar = days_in(table).unique().sort_values()
+    day = min(day, len(calendar) - 1)
+    until = calendar[day // 2] if fitted_on == "before" else calendar[day]
+    past = days_in(table) <= calendar[day]
+    altered = alter_later(table, calendar[day], how, seed)
+    known = table.index[past]
+    transformer.fit(table[days_in(table) <= until])
+    before = by_key(transformer.transform(table), table.index, known)
+    after = by_key(transformer.transform(altered), altered.index, known)
+    assert_same(before, after)
+    # Alone, the past gives the same again, and with it what a live run would have seen.
+    assert_same(transformer.transform(table[past]), before)
+
+
+@pytest.mark.parametrize("layout", ["windows", "columns"])
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(0, 13),
+    st.sampled_from(["perturb", "nan", "delete", "append"]),
+    st.booleans(),
+)
+def test_a_fit_that_saw_later_days_does_not_tell_of_them(layout, seed, day, how, alone):
+    """Alpha360 remembers rows: those after a window's day stay out of it."""
+    transformer = Alpha360(length=5, layout=layout)
+    table = prices(seed=seed, share=0.9)
+    calendar = days_in(table).unique().sort_values()
+    day = min(day, len(calendar) - 1)
+    if alone and how in ("delete", "append"):
+        how = "perturb"  # Which days are remembered depends on which days there are.
+    altered = alter_later(table, calendar[day], how, seed)
+    past = table[days_in(table) <= calendar[day]]
+    if alone:
+        past = past[days_in(past) == calendar[day]]
+    assert_same(
+        clone(transformer).fit(table).transform(past),
+        clone(transformer).fit(altered).transform(past),
+    )
+
+
+def test_statistics_come_from_the_fitted_rows_alone():
+    table = prices(missing=0.0)
+    calendar = days_in(table).unique().sort_values()
+    past = table[days_in(table) <= calendar[6]]
+    pipeline = make_pipeline(Alpha360(length=3), RobustZScore()).fit(past)
+    scaler = pipeline[-1]
+    alone = RobustZScore().fit(Alpha360(length=3).fit_transform(past))
+    assert_same(scaler.center_, alone.center_)
+    center, scale = scaler.center_.copy(), scaler.scale_.copy()
+    pipeline.transform(table * 1000)
+    assert_same(scaler.center_, center)
+    assert_same(scaler.scale_, scale)
+
+
+# RobustZScore -----------------------------------------------------------------------------------
+
+
+def messy(shape, seed=0, dtype=np.float64) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    values = rng.standard_t(2, shape)
+    values[rng.random(shape) < 0.2] = nan
+    return values.astype(dtype)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 12),
+    st.sampled_from([3.0, 0.5, 10, None]),
+    st.sampled_from([0.0, -1.5, None]),
+)
+def test_robust_z_score_equals_medians_by_column(seed, n_rows, clip, fill_value):
+    values = messy((n_rows, 4), seed)
+    values[:, 3] = nan
+    scaler = RobustZScore(clip, fill_value=fill_value)
+    before = values.copy()
+    result = scaler.fit_transform(values)
+    assert_array_equal(values, before)
+    assert_allclose(result, slow_robust(values, clip, fill_value), rtol=1e-9, atol=1e-12)
+    assert scaler.center_.shape == scaler.scale_.shape == (4,)
+    assert (scaler.center_[3], scaler.scale_[3]) == (0, 1)
+
+
+def test_robust_z_score_scales_rows_that_it_was_not_fitted_on():
+    train, test = messy((30, 3)), messy((10, 3), seed=1)
+    scaler = RobustZScore(clip=None, fill_value=None).fit(train)
+    center = np.array([np.median(c[~np.isnan(c)]) for c in train.T])
+    deviation = [
+        np.median(np.abs(c[~np.isnan(c)] - m)) for c, m in zip(train.T, center, strict=True)
+    ]
+    assert_allclose(scaler.center_, center)
+    assert_allclose(scaler.scale_, 1.4826 * np.array(deviation), rtol=1e-9)
+    assert_allclose(scaler.transform(test), (test - center) / (1.4826 * np.array(deviation)))
+
+
+@pytest.mark.parametrize(("clip", "fill_value"), [(3.0, 0.0), (None, None), (1.0, -7.0)])
+def test_tables_cubes_and_windows_agree(clip, fill_value):
+    table = prices(n_days=25, seed=3)
+    windows = Alpha360(length=5).fit_transform(table)
+    dense = np.asarray(windows)
+    flat = pd.DataFrame(dense.reshape(len(table), -1), table.index)
+    scaler = RobustZScore(clip, fill_value=fill_value)
+    lazy, of_cube, of_table = (clone(scaler).fit(X) for X in (windows, dense, flat))
+    for fitted in (lazy, of_cube):
+        assert fitted.center_.shape == fitted.scale_.shape == (5, 5)
+        assert (fitted.n_steps_in_, fitted.n_features_in_) == (5, 5)
+        assert_array_equal(fitted.center_.ravel(), of_table.center_)
+        assert_array_equal(fitted.scale_.ravel(), of_table.scale_)
+    scaled = lazy.transform(windows)
+    assert isinstance(scaled, WindowArray)
+    assert_index_equal(scaled.index, table.index)
+    assert scaled.fields == windows.fields
+    assert_same(scaled, of_cube.transform(dense))
+    assert_same(scaled, of_table.transform(flat).to_numpy().reshape(dense.shape))
+    assert_same(scaled, of_cube.transform(windows))
+    assert_same(windows, dense)
+    expected = slow_robust(flat, clip, fill_value).reshape(dense.shape)
+    assert_allclose(np.asarray(scaled)[:, :, 1:], expected[:, :, 1:], rtol=2e-4, atol=2e-5)
+    # Rows taken after scaling are the rows taken before it.
+    assert_same(scaled[3:9], np.asarray(scaled)[3:9])
+
+
+def test_robust_z_score_of_cells_without_spread():
+    values = np.array([[nan, 5.0, 1.0], [nan, 5.0, 1.0], [nan, 5.0, 1.0], [nan, nan, 2.0]])
+    scaler = RobustZScore().fit(values)
+    assert_allclose(scaler.center_, [0, 5, 1])
+    assert_allclose(scaler.scale_, [1, 1.4826e-12, 1.4826e-12])
+    assert_array_equal(scaler.transform(values)[3], [0, 0, 3])
+    assert_array_equal(scaler.transform(np.array([[2.0, 4.9, 1.0]])), [[2, -3, 0]])
+    cube = np.stack([values, values], axis=1).astype(np.float32)
+    assert_array_equal(RobustZScore().fit_transform(cube)[3], [[0, 0, 3], [0, 0, 3]])
+    assert_array_equal(RobustZScore(fill_value=None).fit_transform(cube)[3, 0], [nan, nan, 3])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_robust_z_score_keeps_the_dtype(dtype):
+    assert RobustZScore().fit_transform(messy((9, 2), dtype=dtype)).dtype == dtype
+    assert RobustZScore().fit_transform(messy((9, 3, 2), dtype=dtype)).dtype == dtype
+    assert RobustZScore().fit_transform(np.arange(6).reshape(3, 2)).dtype == np.float64
+
+
+def test_robust_z_score_of_tables():
+    table = prices()
+    scaler = RobustZScore().fit(table)
+    scaled = scaler.transform(table)
+    assert isinstance(scaled, pd.DataFrame)
+    assert_index_equal(scaled.index, table.index)
+    assert_index_equal(scaled.columns, table.columns)
+    assert_allclose(scaled, slow_robust(table), rtol=1e-9, atol=1e-12)
+    assert scaler.get_feature_names_out().tolist() == OHLCV
+    assert scaler.feature_names_in_.tolist() == OHLCV
+    plain = table.reset_index(drop=True)
+    assert_frame_equal(RobustZScore().fit_transform(plain), scaled.reset_index(drop=True))
+
+
+def test_set_output():
+    values = messy((6, 2))
+    scaler = RobustZScore().set_output(transform="pandas").fit(values)
+    assert isinstance(scaler.transform(values), pd.DataFrame)
+    assert scaler.transform(values).columns.tolist() == ["x0", "x1"]
+    columns = Alpha360(length=2, layout="columns").set_output(transform="polars")
+    table = prices()
+    result = columns.fit_transform(table)
+    assert type(result).__module__.startswith("polars")
+    assert (
+        result.columns == Alpha360(length=2, layout="columns").fit_transform(table).columns.tolist()
+    )
+    # Windows are no tables, so there is nothing to set.
+    assert not hasattr(Alpha360(), "get_feature_names_out")
+    assert not hasattr(Alpha360(), "set_output")
+    with config_context(transform_output="pandas"):
+        assert isinstance(Alpha360(length=2).fit_transform(table), WindowArray)
+        columns = Alpha360(length=2, layout="columns").fit_transform(table)
+        scaled = RobustZScore().fit_transform(columns)
+        assert_index_equal(scaled.index, table.index)
+        assert isinstance(SequenceReshaper().fit_transform(scaled), WindowArray)
+
+
+@pytest.mark.parametrize("make", [lambda x: x, np.asarray], ids=["windows", "array"])
+@pytest.mark.xfail(
+    strict=True,
+    raises=ValueError,
+    reason="set_config(transform_output='pandas') makes RobustZScore put windows into a DataFrame: "
+    "'DataFrame constructor not properly called!'",
+)
+def test_windows_stay_windows_whatever_output_is_configured(make):
+    windows = make(Alpha360(length=2).fit_transform(prices()))
+    with config_context(transform_output="pandas"):
+        scaled = RobustZScore().fit_transform(windows)
+    assert_same(scaled, RobustZScore().fit_transform(windows))
+
+
+def test_pipeline_of_windows():
+    table = prices(n_days=20)
+    pipeline = make_pipeline(Alpha360(vwap="typical", length=6), RobustZScore())
+    scaled = pipeline.fit_transform(table)
+    assert isinstance(scaled, WindowArray)
+    assert scaled.shape == (len(table), 6, 6)
+    assert scaled.fields == QLIB_ORDER
+    assert_index_equal(scaled.index, table.index)
+    dense = np.asarray(scaled)
+    assert np.isfinite(dense).all()
+    assert np.abs(dense).max() <= 3
+    assert_same(clone(pipeline).fit(table).transform(table), dense)
+    assert_same(pickle.loads(pickle.dumps(pipeline)).transform(table), dense)
+
+
+def test_refitting_forgets():
+    table, cube = prices(), messy((6, 4, 5))
+    scaler = RobustZScore().fit(table)
+    assert_same(scaler.fit(cube).transform(cube), RobustZScore().fit_transform(cube))
+    assert not hasattr(scaler, "feature_names_in_")
+    assert scaler.center_.shape == (4, 5)
+    assert_frame_equal(scaler.fit(table).transform(table), RobustZScore().fit_transform(table))
+    later = prices(n_days=30, seed=9)
+    later = later[days_in(later) > days_in(table).max()]
+    transformer = Alpha360(length=3).fit(prices(n_days=25, seed=7)).fit(table)
+    assert_same(transformer.transform(later), Alpha360(length=3).fit(table).transform(later))
+
+
+# SequenceReshaper -------------------------------------------------------------------------------
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.integers(1, 12),
+    st.lists(st.sampled_from(QLIB_ORDER), min_size=1, unique=True),
+    st.booleans(),
+)
+def test_reshaper_is_the_inverse_of_columns(seed, length, fields, shuffle):
+    table = prices(seed=seed, n_days=5)
+    columns = Alpha360(fields, length=length, vwap="typical", layout="columns").fit_transform(table)
+    if shuffle:
+        columns = columns.sample(frac=1, axis=1, random_state=seed)
+    reshaper = SequenceReshaper()
+    windows = reshaper.fit_transform(columns)
+    in_order = tuple(field for field in QLIB_ORDER if field in fields)
+    assert isinstance(windows, WindowArray)
+    assert windows.fields == reshaper.fields_ == tuple(field.upper() for field in in_order)
+    assert windows.shape == (len(table), length, len(fields))
+    assert reshaper.n_steps_ == length
+    assert reshaper.n_features_in_ == len(fields) * length
+    assert_index_equal(windows.index, table.index)
+    assert_same(windows, Alpha360(in_order, length=length, vwap="typical").fit_transform(table))
+    assert_same(windows[[2, 0]], np.asarray(windows)[[2, 0]])
+    # By name in transform too.
+    other = columns.sample(frac=1, axis=1, random_state=seed + 1)
+    assert_same(reshaper.transform(other), windows)
+
+
+def test_reshaper_of_arrays_goes_by_position():
+    flat = np.arange(24.0).reshape(2, 12)
+    cube = SequenceReshaper(3).fit_transform(flat)
+    assert cube.shape == (2, 4, 3)
+    assert_array_equal(cube[0], np.arange(12).reshape(3, 4).T)
+    assert_array_equal(cube[1] - cube[0], 12)
+    assert_array_equal(SequenceReshaper().fit_transform(flat), flat[:, :, None])
+    single = SequenceReshaper(12).fit_transform(flat.astype(np.float32))
+    assert single.shape == (2, 1, 12)
+    assert single.dtype == np.float32
+
+
+def test_reshaper_of_names_without_lags_goes_by_position():
+    flat = pd.DataFrame(np.arange(8.0).reshape(2, 4), columns=["d", "c", "b", "a"])
+    cube = SequenceReshaper(2).fit_transform(flat)
+    assert isinstance(cube, np.ndarray)
+    assert_array_equal(cube[0], [[0, 2], [1, 3]])
+    numbered = flat.set_axis(range(4), axis=1)
+    assert_array_equal(SequenceReshaper(2).fit_transform(numbered), cube)
+
+
+def test_reshaper_orders_other_features_by_name():
+    names = ["zeta1", "zeta0", "alpha0", "alpha1", "volume1", "volume0", "close01", "close00"]
+    cube = SequenceReshaper(4).fit_transform(pd.DataFrame([np.arange(8.0)], columns=names))
+    assert_array_equal(cube[0], [[6, 4, 3, 0], [7, 5, 2, 1]])
+
+
+def named(*names) -> pd.DataFrame:
+    return pd.DataFrame(np.ones((2, len(names))), columns=list(names))
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="one name without a lag among names with lags, and all of them silently go by "
+    "position, as one feature",
+)
+def test_reshaper_refuses_names_of_which_some_have_lags():
+    with pytest.raises(ValueError, match="label"):
+        SequenceReshaper().fit(named("CLOSE1", "CLOSE0", "OPEN1", "OPEN0", "label"))
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="CLOSE1 and CLOSE01 are the same step: fit passes, transform says 'cannot reshape'",
+)
+def test_reshaper_refuses_two_columns_of_one_step():
+    with pytest.raises(ValueError, match=r"CLOSE0?1"):
+        SequenceReshaper().fit(named("CLOSE1", "CLOSE0", "CLOSE01"))
+
+
+# Bad input --------------------------------------------------------------------------------------
+
+
+def with_value(table, row, column, value) -> pd.DataFrame:
+    table = table.copy()
+    table.iloc[row, table.columns.get_loc(column)] = value
+    return table
+
+
+PRICES = prices(missing=0.0)
+
+
+@pytest.mark.parametrize(
+    ("transformer", "X", "message"),
+    [
+        (Alpha360(), PRICES.drop(columns="open"), r"lacks the column \['open'\]; it has \['high'"),
+        (Alpha360(), PRICES[["close", "high"]], r"lacks the columns \['open', 'low', 'volume'\]"),
+        (Alpha360(["vwap"]), PRICES, r"lacks the column \['vwap'\].*vwap=\"typical\" computes"),
+        (
+            Alpha360(vwap="typical"),
+            PRICES.drop(columns="high"),
+            r"lacks the column \['high'\]",
+        ),
+        (
+            Alpha360(),
+            PRICES.assign(open="a", low=pd.Categorical(["x"] * len(PRICES))),
+            r"columns 'open' \(\w+\), 'low' \(category\)",
+        ),
+        (Alpha360(), PRICES.assign(low=pd.Timestamp(0)), r"columns 'low' \(datetime64"),
+        (
+            Alpha360(),
+            with_value(PRICES.astype(object), 3, "high", "n/a"),
+            "Column 'high' is not numeric: .*'n/a'",
+        ),
+        (
+            Alpha360(),
+            with_value(PRICES, 7, "low", -np.inf),
+            r"infinity in the columns \['low'\], first at .*" + re.escape(repr(PRICES.index[7][1])),
+        ),
+        (
+            Alpha360(),
+            with_value(with_value(PRICES, 9, "open", np.inf), 7, "volume", np.inf),
+            r"infinity in the columns \['open', 'volume'\], first at .*"
+            + re.escape(str(PRICES.index[9][0])),
+        ),
+        (Alpha360(), PRICES.reset_index(drop=True), "index of X must be a MultiIndex"),
+        (Alpha360(), pd.concat([PRICES, PRICES[:1]]), "X has 1 duplicate"),
+        (Alpha360(), PRICES[:0], r"0 sample\(s\)"),
+        (Alpha360(layout="wide"), PRICES, r"layout must be one of .*'columns'\); got 'wide'"),
+        (Alpha360(vwap="close"), PRICES, r"vwap must be one of .*'typical'\); got 'close'"),
+        (Alpha360("close"), PRICES, "fields must be a sequence .*; got 'close'"),
+        (Alpha360(["close", "adj"]), PRICES, r"fields must be .*got \['close', 'adj'\]"),
+        (Alpha360([]), PRICES, r"fields must be a sequence .*; got \[\]"),
+        (Alpha360(["low", "low"]), PRICES, r"fields must differ; got \['low', 'low'\]"),
+        (Alpha360(length=0), PRICES, "length must be at least 1; got 0"),
+        (Alpha360(), np.ones((3, 4, 4)), r"array with 4 field\(s\) does not hold"),
+        (Alpha360(["open", "high"]), np.ones((3, 4, 2)), "close is needed"),
+        (Alpha360(["close", "open"]), np.ones((3, 4)), r"array with 1 field\(s\)"),
+        (RobustZScore(0), PRICES, "clip must be a positive number or None; got 0"),
+        (RobustZScore(nan), PRICES, "clip must be a positive number or None; got nan"),
+        (RobustZScore(), with_value(PRICES, 7, "low", np.inf), "contains infinity"),
+        (RobustZScore(), np.full((2, 3, 4), np.inf), "contains infinity"),
+        (RobustZScore(), PRICES.assign(open="a"), r"not so in the columns 'open' \("),
+        (RobustZScore(), pd.concat([PRICES, PRICES[:1]]), "X has 1 duplicate"),
+        (RobustZScore(), np.ones((2, 2, 2, 2)), "dim 4"),
+        (RobustZScore(), np.ones(3), "Expected 2D array"),
+        (RobustZScore(), np.empty((0, 3, 4)), r"0 sample\(s\)"),
+        (RobustZScore(), Alpha360().fit_transform(PRICES)[:0], r"0 sample\(s\)"),
+        (SequenceReshaper(), named("CLOSE1", "CLOSE0", "OPEN0"), "lacks 1 columns .*: OPEN1"),
+        (
+            SequenceReshaper(),
+            named("CLOSE7", "CLOSE0"),
+            r"lacks 6 columns .*: CLOSE6, CLOSE5, CLOSE4, CLOSE3, CLOSE2, \.\.\.",
+        ),
+        (SequenceReshaper(2), named("CLOSE1", "CLOSE0"), "n_features=2, .* tell 1 .*: CLOSE"),
+        (SequenceReshaper(3), np.ones((2, 4)), "4 columns, .* no multiple of n_features=3"),
+        (SequenceReshaper(0), np.ones((2, 4)), "n_features must be a positive int or None; got 0"),
+        (SequenceReshaper(2.0), np.ones((2, 4)), "n_features must be a positive int .*2.0"),
+        (SequenceReshaper(), np.ones((2, 4, 2)), r"two dimensions .*got shape \(2, 4, 2\)"),
+        (SequenceReshaper(), np.array([[1.0, np.inf]]), "contains infinity"),
+        (SequenceReshaper(), PRICES.assign(open="a"), r"not so in the columns 'open' \("),
+    ],
+)
+def test_fit_says_what_is_wrong(transformer, X, message):
+    with pytest.raises(ValueError, match=message):
+        transformer.fit(X)
+
+
+@pytest.mark.parametrize("length", [3.0, "60", True, None])
+def test_length_is_an_int(length):
+    with pytest.raises(TypeError, match="length must be an int; got"):
+        Alpha360(length=length).fit(PRICES)
+    assert Alpha360(length=np.int64(3)).fit_transform(PRICES).shape[1] == 3
+
+
+@pytest.mark.parametrize(
+    ("transformer", "fitted", "X", "message"),
+    [
+        (Alpha360(), PRICES, PRICES.drop(columns="open"), r"lacks the column \['open'\]"),
+        (Alpha360(), PRICES, with_value(PRICES, 2, "open", np.inf), r"columns \['open'\], first"),
+        (Alpha360(), PRICES, PRICES.reset_index(drop=True), "must be a MultiIndex"),
+        (Alpha360(), PRICES, PRICES[:0], r"0 sample\(s\)"),
+        (Alpha360(), np.ones((3, 4, 5)), np.ones((3, 3, 5)), "3 steps and 5 features, .* 4 steps"),
+        (
+            Alpha360(),
+            np.ones((3, 4, 5)),
+            np.ones((3, 4, 6)),
+            "6 features, .* 4 steps and 5 features",
+        ),
+        (Alpha360(), np.ones((3, 4)), np.ones((3, 5)), "X has 5 features, .* expecting 4"),
+        (Alpha360(), np.ones((3, 4)), np.ones((3, 4, 1)), "X has 3 dimensions, .* fitted with 2"),
+        (RobustZScore(), np.ones((3, 4)), np.ones((3, 5)), "X has 5 features, .* expecting 4"),
+        (RobustZScore(), np.ones((3, 4)), np.ones((3, 4, 1)), "X has 3 dimensions, .* with 2"),
+        (RobustZScore(), np.ones((3, 4, 1)), np.ones((3, 4)), "X has 2 dimensions, .* with 3"),
+        (
+            RobustZScore(),
+            Alpha360(length=3).fit_transform(PRICES),
+            Alpha360(length=4).fit_transform(PRICES),
+            "X has 4 steps and 5 features, but RobustZScore is expecting 3 steps and 5 features",
+        ),
+        (
+            RobustZScore(),
+            Alpha360(length=3).fit_transform(PRICES),
+            np.ones((2, 3, 6)),
+            "X has 3 steps and 6 features",
+        ),
+        (RobustZScore(), PRICES, PRICES[OHLCV[::-1]], "must be in the same order"),
+        (
+            SequenceReshaper(),
+            named("CLOSE1", "CLOSE0"),
+            named("CLOSE1", "OPEN0"),
+            "unseen at fit time:\n- OPEN0",
+        ),
+        (SequenceReshaper(), named("CLOSE1", "CLOSE0"), named("CLOSE1"), "now missing:\n- CLOSE0"),
+        (SequenceReshaper(2), np.ones((3, 4)), np.ones((3, 6)), "X has 6 features, .* expecting 4"),
+    ],
+)
+def test_transform_says_what_is_wrong(transformer, fitted, X, message):
+    transformer = clone(transformer).fit(fitted)
+    with pytest.raises(ValueError, match=message):
+        transformer.transform(X)
+
+
+@pytest.mark.parametrize("array", [np.ones((3, 60)), np.ones((3, 60, 5))], ids=["2-D", "3-D"])
+@pytest.mark.xfail(
+    strict=True,
+    raises=AttributeError,
+    reason="an array after a fitted table: 'Alpha360' object has no attribute '_fit_ndim'",
+)
+def test_alpha360_fitted_on_a_table_refuses_arrays(array):
+    with pytest.raises(ValueError, match=r"fitted (on|with) a (table|DataFrame)"):
+        Alpha360().fit(PRICES).transform(array)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="refitting on a table leaves the shape of the array before it, so arrays still pass",
+)
+def test_alpha360_refitted_on_a_table_refuses_arrays():
+    transformer = Alpha360(length=3).fit(np.ones((3, 4, 5))).fit(PRICES)
+    with pytest.raises(ValueError, match=r"fitted (on|with) a (table|DataFrame)"):
+        transformer.transform(np.ones((3, 4, 5)))
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="a column that is there twice: 'Shape of passed values is (.., 6), indices imply ..'",
+)
+def test_alpha360_names_a_column_that_is_there_twice():
+    with pytest.raises(ValueError, match="close"):
+        Alpha360().fit(pd.concat([PRICES, PRICES[["close"]]], axis=1))
+
+
+@pytest.mark.xfail(
+    strict=True, reason="finite values beyond float32 are called infinite, after a RuntimeWarning"
+)
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning")
+def test_alpha360_tells_large_values_from_infinite_ones():
+    with pytest.raises(ValueError, match=r"too large|float32"):
+        Alpha360().fit(with_value(PRICES, 3, "volume", 1e300))
