@@ -22,10 +22,9 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline
 
 import skattn
@@ -172,28 +171,38 @@ def main() -> None:
     pipelines["ALSTM"].set_params(**search.best_params_)
     print(f"Best of the search: {search.best_params_}, rank IC {search.best_score_:.4f}\n")
 
+    folds = [test for _, test in cv.split(ohlcv)]
     rows, parts = [], {name: [] for name in pipelines}
-    for fold, (train, test) in enumerate(cv.split(ohlcv)):
-        # Ridge knows no unlabelled rows.
-        train = train[y.iloc[train].notna()]
-        for name, pipeline in pipelines.items():
-            model = clone(pipeline).fit(ohlcv.iloc[train], y.iloc[train])
+    for name, pipeline in pipelines.items():
+        fitted = cross_validate(
+            pipeline,
+            ohlcv,
+            # Ridge knows no unlabelled rows: it gets the middle rank for them.
+            y if name == "ALSTM" else y.fillna(0),
+            cv=cv,
+            n_jobs=arguments.jobs,
+            scoring=rank_ic_scorer,
+            return_estimator=True,
+        )["estimator"]
+        for fold, (test, model) in enumerate(zip(folds, fitted, strict=True)):
             predicted = pd.Series(model.predict(ohlcv.iloc[test]), ohlcv.index[test])
             report = signal_report(label.iloc[test], predicted)
             period = f"{days[test].min().date()} to {days[test].max().date()}"
-            rows.append({"fold": fold, "model": name, "test days": period, **report})
+            rows.append({"fold": fold, "test days": period, "model": name, **report})
             parts[name].append(predicted)
-            if name == "ALSTM":
-                latest, windows = model, model[:-1].transform(ohlcv.iloc[test])
-    predictions = {name: pd.concat(folds) for name, folds in parts.items()}
+        if name == "ALSTM":
+            windows = model[:-1].transform(ohlcv.iloc[test])
+            attention = model[-1].attend(windows)["time"]
+    predictions = {name: pd.concat(series) for name, series in parts.items()}
     for name, predicted in predictions.items():
         report = signal_report(label[predicted.index], predicted)
-        rows.append({"fold": "all", "model": name, "test days": "", **report})
+        rows.append({"fold": "all", "test days": "", "model": name, **report})
     table = pd.DataFrame(rows).drop(columns=["days_too_few", "days_constant"])
-    table = table.astype({"days": int}).set_index(["fold", "test days", "model"])
+    table = table.astype({"fold": str, "days": int}).set_index(["fold", "test days", "model"])
+    table = table.sort_index(level="fold", sort_remaining=False)
     print(table.to_string(float_format="{:.4f}".format, formatters={"stocks": "{:.1f}".format}))
 
-    draw(arguments.picture, predictions, label, latest[-1].attend(windows)["time"])
+    draw(arguments.picture, predictions, label, attention)
     print(f"\nPicture: {arguments.picture}. It took {time.perf_counter() - began:.0f} s.")
 
 

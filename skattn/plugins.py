@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import warnings
 from dataclasses import dataclass
 from functools import cache
@@ -113,13 +114,16 @@ def get_model(name: str) -> type:
         raise ValueError(f"No model is named {name!r}; there are {sorted(models)}.{hint}")
     spec, source = models[name].spec, models[name].source
     where = f"Model {name!r} of {source}"
+    if not isinstance(spec.target, str) or ":" not in spec.target:
+        raise ImportError(
+            f"{where} has the target {spec.target!r}; it must be 'package.module:Class'."
+        )
     module, _, attribute = spec.target.partition(":")
     try:
         target = getattr(import_module(module), attribute)
     except Exception as error:
         raise ImportError(f"{where} cannot be imported from {spec.target!r}: {error}") from error
-    if not _is_regressor_class(target):
-        raise TypeError(f"{where} is not a regressor's class: {spec.target!r} is {target!r}.")
+    _check_regressor_class(target, where)
     return target
 
 
@@ -167,12 +171,14 @@ def _models() -> dict[str, _Found]:
                 "skattn_models", [p for p in manager.get_plugins() if p is not plugin]
             )()
             specs = [spec for answer in answers for spec in _as_list(answer)]
+            if not specs:
+                raise LookupError("it brings no model (is there a @skattn.hookimpl?)")
         except Exception as error:
             _report(f"{source} could not be loaded: {type(error).__name__}: {error}")
             continue
         for spec in specs:
-            if not isinstance(spec, ModelSpec):
-                _report(f"{source} gave {spec!r}, which is not a ModelSpec")
+            if not isinstance(spec, ModelSpec) or not isinstance(spec.name, str):
+                _report(f"{source} gave {spec!r}, which is not a ModelSpec with a name")
             elif spec.name in models:
                 _report(
                     f"{source} names a model {spec.name!r}, which {models[spec.name].source} has "
@@ -189,7 +195,7 @@ def _entry_points() -> list[EntryPoint]:
     allowed = os.environ.get("SKATTN_PLUGINS")
     if allowed is None:
         return found
-    names = {name.strip() for name in allowed.split(",") if name.strip()}
+    names = {_canonical(name.strip()) for name in allowed.split(",") if name.strip()}
     known = {name for entry in found for name in _names(entry)}
     for name in sorted(names - known):
         _report(f"SKATTN_PLUGINS names {name!r}, which is not installed")
@@ -201,7 +207,13 @@ def _is_builtin(entry: EntryPoint) -> bool:
 
 
 def _names(entry: EntryPoint) -> set[str]:
-    return {entry.name} | ({entry.dist.name} if entry.dist is not None else set())
+    names = [entry.name] if entry.dist is None else [entry.name, entry.dist.name]
+    return {_canonical(name) for name in names}
+
+
+def _canonical(name: str) -> str:
+    # How package indexes compare names: My_Plug is my-plug.
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _source(entry: EntryPoint) -> str:
@@ -214,13 +226,18 @@ def _as_list(answer: Any) -> list:
     return list(answer) if isinstance(answer, (list, tuple)) else [answer]
 
 
-def _is_regressor_class(target: Any) -> bool:
+def _check_regressor_class(target: Any, where: str) -> None:
     from sklearn.base import is_regressor
 
     try:
-        return isinstance(target, type) and is_regressor(target())
-    except Exception:
-        return False
+        is_right = isinstance(target, type) and is_regressor(target())
+    except Exception as error:
+        raise TypeError(
+            f"{where} is not a scikit-learn regressor: {target!r} cannot be made without "
+            f"arguments: {error}"
+        ) from error
+    if not is_right:
+        raise TypeError(f"{where} is not a regressor's class but {target!r}.")
 
 
 def _report(message: str) -> None:

@@ -46,12 +46,11 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
         ...
     ValueError: X has 1 duplicate (datetime, instrument) key: (2024-01-02, 'A'). ...
     """
-    missing = [name for name in LEVELS if name not in index.names]
-    if not isinstance(index, pd.MultiIndex) or missing:
+    if not isinstance(index, pd.MultiIndex) or set(index.names) != set(LEVELS):
         raise ValueError(
             f"The index of {what} must be a MultiIndex with the levels 'datetime' and "
-            f"'instrument'; got {_describe(index)}. skattn.from_long(frame, datetime=..., "
-            f"instrument=...) makes one from a long table."
+            f"'instrument' and no others; got {_describe(index)}. skattn.from_long(frame, "
+            f"datetime=..., instrument=...) makes one from a long table."
         )
     dates = index.levels[index.names.index("datetime")]
     if not isinstance(dates, pd.DatetimeIndex):
@@ -120,11 +119,14 @@ def from_long(
         frame = frame.to_pandas()
     datetime = _find_column(frame, "datetime", datetime, DATETIME_NAMES)
     instrument = _find_column(frame, "instrument", instrument, INSTRUMENT_NAMES)
+    for name in (datetime, instrument):
+        if isinstance(frame[name], pd.DataFrame):
+            raise ValueError(f"The table has more than one column {name!r}.")
     dates = frame[datetime]
     if not pd.api.types.is_datetime64_any_dtype(dates):
-        # Numbers like 20240102 are dates written as digits, never nanoseconds.
-        text = dates.astype("Int64").astype("string") if _is_number(dates) else dates
         try:
+            # Numbers like 20240102 are dates written as digits, never nanoseconds.
+            text = dates.astype("Int64").astype("string") if _is_number(dates) else dates
             dates = pd.to_datetime(text)
         except (ValueError, TypeError) as error:
             raise ValueError(f"Column {datetime!r} cannot be read as dates: {error}") from error
@@ -219,6 +221,8 @@ def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
     x_index, y_index = getattr(X, "index", None), getattr(y, "index", None)
     if not (isinstance(x_index, pd.MultiIndex) and isinstance(y_index, pd.MultiIndex)):
         return
+    if set(x_index.names) == set(y_index.names) != {None}:
+        y_index = y_index.reorder_levels(x_index.names)
     if x_index is y_index or len(x_index) != len(y_index) or x_index.equals(y_index):
         return
     row = int(np.flatnonzero(x_index.values != y_index.values)[0])
@@ -231,11 +235,11 @@ def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
 
 def _as_days(values: Any) -> pd.DatetimeIndex:
     array = values if hasattr(values, "dtype") else np.asarray(values)
-    if _is_number(array) or pd.api.types.infer_dtype(array) in (
-        "integer",
-        "floating",
-        "mixed-integer",
-    ):
+    if np.ndim(array) != 1:
+        raise ValueError(f"days must be one date a row; got {values!r}.")
+    if isinstance(array.dtype, pd.CategoricalDtype):
+        array = np.asarray(array)
+    if _is_number(array):
         # pandas would take them for nanoseconds since 1970.
         raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
     try:
@@ -249,7 +253,10 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
 
 
 def _is_number(values: Any) -> bool:
-    return pd.api.types.is_numeric_dtype(values.dtype)
+    kinds = ("integer", "floating", "mixed-integer-float", "mixed-integer", "decimal")
+    return pd.api.types.is_numeric_dtype(values.dtype) or (
+        values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in kinds
+    )
 
 
 def _find_column(frame: pd.DataFrame, what: str, given: str | None, usual: tuple[str, ...]) -> str:

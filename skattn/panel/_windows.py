@@ -82,7 +82,8 @@ class WindowArray:
         self._ends = np.asarray(ends, dtype=np.int64)
         self._starts = np.zeros_like(self._ends) if starts is None else np.asarray(starts)
         self.index = index
-        self.fields = tuple(fields or (f"x{f}" for f in range(self._table.shape[1])))
+        names = [f"x{f}" for f in range(self._table.shape[1])] if fields is None else fields
+        self.fields = tuple(names)
         self.steps = tuple(steps)
         self._length = length
 
@@ -115,16 +116,23 @@ class WindowArray:
         return len(self._ends)
 
     def __getitem__(self, key: Any) -> WindowArray | np.ndarray:
-        rows, rest = (key[0], key[1:]) if isinstance(key, tuple) else (key, ())
-        rest = tuple(part for part in rest if part is not Ellipsis)
+        rows, *rest = key if isinstance(key, tuple) else (key,)
+        if len(rest) == 1 and rest[0] is Ellipsis:
+            rest = []
+        if not all(isinstance(part, (slice, int, np.integer)) for part in rest):
+            raise IndexError(
+                "Steps and fields of a WindowArray are taken by integers and slices; "
+                "numpy.asarray(windows) takes any index."
+            )
         if isinstance(rows, (int, np.integer)):
-            return self.gather([rows])[0][rest]
+            return self.gather([rows])[0][tuple(rest)]
         if rest:
             return np.asarray(self[rows])[(slice(None), *rest)]
-        rows = slice(None) if rows is Ellipsis else rows
-        rows = rows if isinstance(rows, slice) else np.asarray(rows)
-        if not isinstance(rows, slice) and rows.size == 0:
-            rows = rows.astype(np.int64)
+        if not isinstance(rows, slice):
+            rows = np.asarray(rows)
+            if rows.ndim != 1:
+                raise IndexError(f"Windows are taken by a slice, a mask or a list; got {rows!r}.")
+            rows = rows.astype(np.int64) if rows.size == 0 else rows
         return WindowArray(
             self._table,
             self._ends[rows],
@@ -169,7 +177,7 @@ class WindowArray:
             self._length,
             starts=self._starts,
             index=self.index,
-            fields=fields or self.fields,
+            fields=self.fields if fields is None else fields,
             steps=(*self.steps, step),
         )
 
@@ -220,13 +228,14 @@ def build_windows(
     length: int,
     *,
     memory: tuple[np.ndarray, pd.MultiIndex] | None = None,
+    calendar: pd.DatetimeIndex | None = None,
     fields: Sequence[str] | None = None,
 ) -> WindowArray:
     """Lay rows out on the market's calendar, one window ending at each of them.
 
-    The calendar is every time stamp that the rows (and the memory) have. A stock that misses
-    one of them has a row of NaN there, so that a step is always one step of the market, as in
-    qlib. Rows may come in any order; samples keep it.
+    The calendar is every time stamp that the rows, the memory or ``calendar`` have. A stock that
+    misses one of them has a row of NaN there, so that a step is always one step of the market, as
+    in qlib. Rows may come in any order; samples keep it.
 
     Parameters
     ----------
@@ -239,6 +248,8 @@ def build_windows(
     memory : (values, index), default=None
         Earlier known rows. They give context to windows and get none of their own; where both
         know a (datetime, instrument), ``values`` counts.
+    calendar : DatetimeIndex, default=None
+        Days that are known to be days of the market, though no row here has them.
     fields : sequence of str, default=None
         Names of the F columns.
 
@@ -247,19 +258,22 @@ def build_windows(
     windows : WindowArray of shape (N, length, F)
     """
     n_memory = 0
-    day_code, calendar = level_codes(index, "datetime")
+    values = values if values.dtype.kind == "f" else values.astype(np.float64)
+    day_code, days = level_codes(index, "datetime")
     stock_code, stocks = level_codes(index, "instrument")
     if memory is not None:
         n_memory = len(memory[1])
         values = np.concatenate([memory[0], values])
-        day_code, calendar = _join_codes(memory[1], day_code, calendar, "datetime")
+        day_code, days = _join_codes(memory[1], day_code, days, "datetime")
         stock_code, stocks = _join_codes(memory[1], stock_code, stocks, "instrument")
-    first = np.full(len(stocks), len(calendar), dtype=np.int64)
+    if calendar is not None:
+        day_code = calendar.union(days).get_indexer(days)[day_code]
+    first = np.full(len(stocks), np.iinfo(np.int64).max)
     last = np.full(len(stocks), -1, dtype=np.int64)
     np.minimum.at(first, stock_code, day_code)
     np.maximum.at(last, stock_code, day_code)
-    spans = np.maximum(last - first + 1, 0)
-    offsets = np.concatenate([[0], np.cumsum(spans)[:-1]]) if len(stocks) else spans
+    spans = last - first + 1
+    offsets = np.cumsum(spans) - spans
     rows = offsets[stock_code] + day_code - first[stock_code]
     table = np.full((int(spans.sum()), values.shape[1]), np.nan, dtype=values.dtype)
     # In this order a sample overwrites what memory knew of the same key.

@@ -19,6 +19,7 @@ from skattn.panel import (
     check_index,
     check_numeric,
     check_panel_input,
+    level_codes,
 )
 from skattn.preprocessing._base import PanelTransformer, single_task
 
@@ -60,6 +61,8 @@ class Alpha360(PanelTransformer):
     history_ : DataFrame or None
         The last ``length - 1`` days that ``fit`` saw. ``transform`` of later rows looks back
         into them.
+    calendar_ : DatetimeIndex or None
+        The days that ``fit`` saw.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of str
@@ -128,17 +131,16 @@ class Alpha360(PanelTransformer):
             keys; a column is missing, not numeric or infinite.
         """
         self._check_parameters()
-        self.history_ = None
+        self.history_ = self.calendar_ = None
         if not isinstance(X, pd.DataFrame):
             X = check_panel_input(self, X, reset=True)
             self.fields_ = self._array_fields(X)
             return self
         self._read_columns(X, reset=True)
         values = self._values(X)
-        days = X.index.get_level_values("datetime")
-        calendar = days.unique().sort_values()
+        day_codes, self.calendar_ = level_codes(X.index, "datetime")
         if self.length > 1:
-            tail = np.asarray(days >= calendar[-(self.length - 1) :][0])
+            tail = day_codes > len(self.calendar_) - self.length
             self.history_ = pd.DataFrame(values[tail], X.index[tail], self._sources())
         return self
 
@@ -162,12 +164,17 @@ class Alpha360(PanelTransformer):
             return self._transform_array(X)
         self._read_columns(X, reset=False)
         sources = self._sources()
+        _check_time_zone(X, self.calendar_)
         memory = None
         if self.history_ is not None:
-            _check_time_zone(X, self.history_)
             memory = (self.history_.to_numpy(), self.history_.index)
         windows = build_windows(
-            self._values(X), X.index, self.length, memory=memory, fields=sources
+            self._values(X),
+            X.index,
+            self.length,
+            memory=memory,
+            calendar=self.calendar_,
+            fields=sources,
         )
         latest = [sources.index("volume" if name == "volume" else "close") for name in sources]
         windows = windows.with_step(DivideByLatest(np.array(latest)))
@@ -217,6 +224,10 @@ class Alpha360(PanelTransformer):
 
     def _read_columns(self, X: pd.DataFrame, *, reset: bool) -> None:
         check_index(X.index)
+        if reset:
+            self._fit_ndim = None
+        elif self._fit_ndim is not None:
+            raise ValueError("Alpha360 was fitted on an array; got a table.")
         if len(X) == 0:
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         if reset:
@@ -236,6 +247,9 @@ class Alpha360(PanelTransformer):
                 f"X lacks the column{'s' if len(missing) > 1 else ''} {missing}; it has "
                 f"{list(X.columns)}.{hint}"
             )
+        double = X.columns[X.columns.duplicated()].intersection(self._needed())
+        if len(double):
+            raise ValueError(f"X has more than one column {list(double)}.")
         check_numeric(X[self._needed()])
 
     def _sources(self) -> list[str]:
@@ -258,7 +272,8 @@ class Alpha360(PanelTransformer):
         if infinite:
             rows = np.flatnonzero(np.isinf(columns[infinite[0]]))
             raise ValueError(
-                f"Input X contains infinity in the columns {infinite}, first at {X.index[rows[0]]}."
+                f"Input X contains infinity or a value too large for dtype('float32') in the "
+                f"columns {infinite}, first at {X.index[rows[0]]}."
             )
         for values in columns.values():
             values[values == 0] = np.nan
@@ -280,6 +295,8 @@ class Alpha360(PanelTransformer):
         return tuple(fields)
 
     def _transform_array(self, X: Any) -> np.ndarray:
+        if self._fit_ndim is None:
+            raise ValueError(f"Alpha360 was fitted on a table; got {type(X).__name__}.")
         X = check_panel_input(self, X, reset=False)
         cube = np.asarray(X, dtype=np.float32)
         cube = cube[:, :, None] if cube.ndim == 2 else cube
@@ -301,8 +318,8 @@ class Alpha360(PanelTransformer):
         return tags
 
 
-def _check_time_zone(X: pd.DataFrame, fitted: pd.DataFrame) -> None:
-    zone, known = (frame.index.get_level_values("datetime")[:1].tz for frame in (X, fitted))
+def _check_time_zone(X: pd.DataFrame, calendar: pd.DatetimeIndex) -> None:
+    zone, known = X.index.get_level_values("datetime")[:1].tz, calendar.tz
     if str(zone) != str(known):
         raise ValueError(
             f"The dates of X have the time zone {zone}, but Alpha360 was fitted with {known}."
@@ -312,7 +329,8 @@ def _check_time_zone(X: pd.DataFrame, fitted: pd.DataFrame) -> None:
 def _as_float(column: pd.Series) -> np.ndarray:
     # Division happens in float32, as in qlib; prices are exact enough in it.
     try:
-        return column.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
+        with np.errstate(over="ignore"):
+            return column.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Column {column.name!r} is not numeric: {error}") from error
 

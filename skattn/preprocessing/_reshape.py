@@ -158,9 +158,21 @@ def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     # qlib's frames have a second level above the names: ("feature", "CLOSE59").
     names = X.columns.get_level_values(-1)
     found = [NAME_AND_LAG.fullmatch(str(name)) for name in names]
-    position = {(match[1], int(match[2])): i for i, match in enumerate(found) if match}
-    if not all(match and match[1] for match in found) or not position:
+    named = [bool(match and match[1]) for match in found]
+    if not any(named):
         return X, None
+    if not all(named):
+        bad = [str(name) for name, is_named in zip(names, named, strict=True) if not is_named]
+        raise ValueError(
+            f"Columns are placed by a name and a lag, such as CLOSE59; these have none: "
+            f"{', '.join(bad[:5])}. Drop them, or pass an array to go by position."
+        )
+    position: dict[tuple[str, int], int] = {}
+    for i, match in enumerate(found):
+        key = (match[1], int(match[2]))  # type: ignore[index]
+        if key in position:
+            raise ValueError(f"Columns {names[position[key]]} and {names[i]} are the same step.")
+        position[key] = i
     rank = {field.upper(): i for i, field in enumerate(FIELDS)}
     fields = sorted(
         {name for name, _ in position},
@@ -172,7 +184,4 @@ def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise ValueError(f"X lacks columns that its names call for ({len(missing)}): {shown}.")
-    if len(position) < len(names):
-        doubles = sorted({str(name) for name in names[names.duplicated()]})
-        raise ValueError(f"X has columns of the same name: {', '.join(doubles)}.")
     return X.iloc[:, [position[key] for key in wanted]], tuple(fields)

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils import Tags
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.panel import Clip, Fill, Scale, Step, WindowArray, check_panel_input
@@ -129,6 +130,21 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
         if isinstance(table, pd.DataFrame):
             return pd.DataFrame(X, table.index, table.columns)
         return X
+
+    @available_if(lambda self: getattr(self, "_fit_ndim", 2) == 2)
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Names of the columns, as they went in (not for windows).
+
+        Parameters
+        ----------
+        input_features : array-like of str, default=None
+            Names of the columns; None: those seen in ``fit``, or x0, x1, ...
+
+        Returns
+        -------
+        names : ndarray of str
+        """
+        return super().get_feature_names_out(input_features)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
