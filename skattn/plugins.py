@@ -229,14 +229,13 @@ def _as_list(answer: Any) -> list:
 def _check_regressor_class(target: Any, where: str) -> None:
     from sklearn.base import is_regressor
 
+    if not (isinstance(target, type) and hasattr(target, "__sklearn_tags__")):
+        raise TypeError(f"{where} is not a regressor's class but {target!r}.")
     try:
-        is_right = isinstance(target, type) and is_regressor(target())
+        instance = target()
     except Exception as error:
-        raise TypeError(
-            f"{where} is not a scikit-learn regressor: {target!r} cannot be made without "
-            f"arguments: {error}"
-        ) from error
-    if not is_right:
+        raise TypeError(f"{where} cannot be made without arguments: {error}") from error
+    if not is_regressor(instance):
         raise TypeError(f"{where} is not a regressor's class but {target!r}.")
 
 

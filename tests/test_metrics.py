@@ -278,7 +278,7 @@ def test_unknown_method() -> None:
 
 def test_different_rows() -> None:
     y_true, y_pred = market()
-    with pytest.raises(ValueError, match=r"different rows: align them first.*y_pred.reindex"):
+    with pytest.raises(ValueError, match=r"different rows: row 0 .*y_pred.reindex"):
         daily_ic(y_true, y_pred.sort_index())
     assert daily_ic(y_true, y_pred.sort_index().reindex(y_true.index)).equals(
         daily_ic(y_true, y_pred)

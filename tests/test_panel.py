@@ -193,9 +193,6 @@ def test_from_long_reads_digits_in_object_columns():
     assert table.index.get_level_values("datetime")[0] == pd.Timestamp("2024-01-02")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="from_long reads categorical digits as nanoseconds since 1970, silently"
-)
 def test_from_long_reads_digits_in_categorical_columns():
     dates = pd.Categorical([20240102, 20240103])
     table = from_long(pd.DataFrame({"date": dates, "ticker": ["A", "A"]}))

@@ -320,10 +320,6 @@ def test_a_target_that_is_no_regressor(site, target, error, message):
     assert_others_work()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a class that is no scikit-learn estimator is said not to be made without arguments",
-)
 def test_a_class_without_tags_is_not_said_to_need_arguments(site):
     site.install("my-broken", hook("ModelSpec('broken', 'MODULE:Thing')"))
     with pytest.raises(TypeError, match="my-broken") as caught:

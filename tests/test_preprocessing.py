@@ -746,11 +746,6 @@ def test_reshaper_reads_the_last_level_of_qlibs_columns():
         reshaper.transform(renamed)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a nameless array is not read in the fitted order of columns, as scikit-learn does, but "
-    "as if it were sorted: steps and features come out scrambled",
-)
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")
 def test_reshaper_reads_arrays_in_the_fitted_order_of_columns():
     columns = Alpha360(["open", "close"], length=3, layout="columns").fit_transform(prices())

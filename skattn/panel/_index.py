@@ -123,6 +123,8 @@ def from_long(
         if isinstance(frame[name], pd.DataFrame):
             raise ValueError(f"The table has more than one column {name!r}.")
     dates = frame[datetime]
+    if isinstance(dates.dtype, pd.CategoricalDtype):
+        dates = dates.astype(dates.cat.categories.dtype)
     if not pd.api.types.is_datetime64_any_dtype(dates):
         try:
             # Numbers like 20240102 are dates written as digits, never nanoseconds.

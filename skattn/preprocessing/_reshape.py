@@ -34,6 +34,8 @@ class SequenceReshaper(PanelTransformer):
         Names of the features.
     n_steps_ : int
         Number of steps T.
+    order_ : ndarray of int, shape (F * T,), or None
+        Positions of the columns in the table that was fitted, where names place them.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of str
@@ -87,7 +89,7 @@ class SequenceReshaper(PanelTransformer):
         wanted = self.n_features
         if wanted is not None and (not isinstance(wanted, (int, np.integer)) or wanted < 1):
             raise ValueError(f"n_features must be a positive int or None; got {wanted!r}.")
-        X, fields = _sort_by_name(X)
+        X, fields, self.order_ = _sort_by_name(X)
         columns = check_panel_input(self, X, reset=True)
         if len(columns.shape) != 2:
             raise ValueError(
@@ -121,8 +123,11 @@ class SequenceReshaper(PanelTransformer):
             A WindowArray, with the index, where X has a (datetime, instrument) index.
         """
         check_is_fitted(self)
-        X, fields = _sort_by_name(X)
+        X, fields, _ = _sort_by_name(X)
         columns = np.asarray(check_panel_input(self, X, reset=False))
+        if self.order_ is not None and not isinstance(X, pd.DataFrame):
+            # An array's columns are those of the table that was fitted, in its order.
+            columns = columns[:, self.order_]
         if fields is not None and fields != self.fields_:
             raise ValueError(
                 f"X has the features {', '.join(fields)}, but SequenceReshaper is expecting "
@@ -151,16 +156,19 @@ class SequenceReshaper(PanelTransformer):
         return tags
 
 
-def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None]:
-    """Put a DataFrame's columns feature by feature, oldest first; None where names have no lags."""
+def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | None]:
+    """Put a DataFrame's columns feature by feature, oldest first.
+
+    Gives it with its features and the order it had; X and None where no name has a lag.
+    """
     if not isinstance(X, pd.DataFrame):
-        return X, None
+        return X, None, None
     # qlib's frames have a second level above the names: ("feature", "CLOSE59").
     names = X.columns.get_level_values(-1)
     found = [NAME_AND_LAG.fullmatch(str(name)) for name in names]
     named = [bool(match and match[1]) for match in found]
     if not any(named):
-        return X, None
+        return X, None, None
     if not all(named):
         bad = [str(name) for name, is_named in zip(names, named, strict=True) if not is_named]
         raise ValueError(
@@ -184,4 +192,5 @@ def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise ValueError(f"X lacks columns that its names call for ({len(missing)}): {shown}.")
-    return X.iloc[:, [position[key] for key in wanted]], tuple(fields)
+    order = np.array([position[key] for key in wanted])
+    return X.iloc[:, order], tuple(fields), order
