@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -314,7 +315,8 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             if self.pretrained is not None:
                 self.pretrained_report_ = load_weights(module, self.pretrained)
         else:
-            module = old.module_
+            # A copy: where this fit fails, the last one is still whole.
+            module = copy.deepcopy(old.module_)
         freeze_parameters(module, self.freeze)
         optimizer = self.optimizer
         net = SequenceNet(
@@ -333,8 +335,10 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             seed=seed,
         )
         net.initialize()
+        # The net has the module now. The instance it was made of would be pickled beside it.
+        net.module = type(module)
         if old is not None:
-            net.history = old.history
+            net.history = copy.deepcopy(old.history)
         return net
 
     def _make_callbacks(self) -> list:
@@ -377,10 +381,14 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
     def _keep(self, net: SequenceNet) -> None:
         net.module_.eval()
         self.net_ = net
-        self.module_ = net.module_
         epochs = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
         self.history_ = pd.DataFrame(epochs).set_index("epoch")
         self.n_iter_ = len(net.history)
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained torch module."""
+        return self.net_.module_
 
     def _forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         return {"y": self.net_.infer(x)}

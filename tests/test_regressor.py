@@ -185,7 +185,9 @@ def test_pickle_and_clone(windows):
     # It does not drag its training data along.
     larger = small().fit(np.tile(X, (10, 1, 1)), np.tile(y, 10))
     assert len(pickle.dumps(larger)) < len(pickle.dumps(model)) + X.nbytes
+    assert again.module_ is again.net_.module_
     again.partial_fit(X, y)
+    assert len(pickle.dumps(again.net_)) > 0.9 * len(pickle.dumps(again))  # weights once
     assert clone(model).get_params().keys() == model.get_params().keys()
 
 

@@ -118,3 +118,13 @@ def test_divergence(windows):
     X, y = windows
     with pytest.raises(ValueError, match=r"Training diverged: .* lower lr"):
         ALSTMRegressor(optimizer="sgd", lr=1e12, clip_value=None, max_epochs=20).fit(X, y)
+
+
+def test_a_warm_start_that_fails_leaves_the_last_fit_whole(windows):
+    X, y = windows
+    model = ALSTMRegressor(max_epochs=2, hidden_size=4, warm_start=True, random_state=0).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ValueError, match="diverged"):
+        model.set_params(optimizer="sgd", lr=1e12, clip_value=None, max_epochs=20).fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), before)
+    assert model.n_iter_ == len(model.net_.history) == 2
