@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
-Lags = slice | np.ndarray
+Lags: TypeAlias = slice | np.ndarray
 
 
 class Step(Protocol):

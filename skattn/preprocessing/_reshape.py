@@ -101,12 +101,13 @@ class SequenceReshaper(PanelTransformer):
                 f"{', '.join(fields)}."
             )
         self.fields_ = fields or tuple(f"x{f}" for f in range(wanted or 1))
-        self.n_steps_, left = divmod(columns.shape[1], len(self.fields_))
+        n_steps, left = divmod(columns.shape[1], len(self.fields_))
         if left:
             raise ValueError(
                 f"X has {columns.shape[1]} columns, which is no multiple of "
                 f"n_features={len(self.fields_)}."
             )
+        self.n_steps_ = n_steps
         return self
 
     def transform(self, X: Any) -> WindowArray | np.ndarray:
