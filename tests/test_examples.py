@@ -1,0 +1,57 @@
+"""The examples run, as a user would run them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from skattn.datasets import make_market
+
+QUICKSTART = Path(__file__).resolve().parents[1] / "examples" / "quickstart.py"
+SMALL = ["--splits", "2", "--epochs", "1", "--hidden", "4", "--jobs", "1"]
+
+pytestmark = pytest.mark.slow
+
+
+def quickstart(tmp_path, *arguments: str) -> str:
+    picture = tmp_path / "picture.png"
+    done = subprocess.run(
+        [sys.executable, str(QUICKSTART), *SMALL, "--picture", str(picture), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MPLBACKEND": "agg", "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    return done.stdout
+
+
+def test_default_prices(tmp_path):
+    pytest.importorskip("skfolio")
+    shown = quickstart(tmp_path, "--start", "2021-06-01", "--stocks", "5")
+    assert "5 stocks, 2021-06-01 to 2022-12-28, columns close" in shown
+    assert "ALSTMRegressor - fit" in shown  # the progress bars
+    table = shown[shown.index("Best of the search") :]
+    for name in ("ic", "icir", "rank_ic", "rank_icir", "days", "stocks", "ALSTM", "ridge"):
+        assert name in table
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_of_ones_own(tmp_path, suffix):
+    market = make_market(n_stocks=6, n_days=200, sector=0, random_state=0).ohlcv
+    long = market.reset_index().rename(columns={"datetime": "Day", "instrument": "Name"})
+    long = long.rename(columns=str.title).rename(columns={"Close": "Last"})
+    path = tmp_path / f"prices.{suffix}"
+    if suffix == "csv":
+        long.to_csv(path, index=False)
+    else:
+        long.to_parquet(path)
+    names = ["--instrument", "Name", "--close", "Last"]
+    shown = quickstart(tmp_path, "--ohlcv", str(path), "--stocks", "4", *names)
+    assert "4 stocks" in shown
+    assert "columns open, high, low, close, volume" in shown
