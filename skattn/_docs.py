@@ -30,18 +30,21 @@ early_stopping : bool or "auto", default="auto"
 validation_fraction : float, default=0.1
     Share of the labelled days to hold out, rounded up.
 purge : int, default=2
-    Days dropped before the held-out days, because their labels reach into them.
+    Days dropped before the held-out days, because their labels reach into them. X_val is taken as
+    it is: keep it as many days away.
 n_iter_no_change : int, default=20
     Epochs to wait for an improvement.
 monitor : {"valid_loss", "valid_ic", "valid_rank_ic"}, default="valid_loss"
     What early stopping watches: the loss, or the mean daily (rank) information coefficient.
 pretrained : path, state dict, fitted regressor or None, default=None
     Weights to start from. What matches by name and shape is loaded; a file is read as tensors
-    and cannot run code.
+    and cannot run code. For searches, which clone parameters and unfit them, pass the state dict
+    or a ``sklearn.frozen.FrozenEstimator``.
 freeze : tuple of str, default=()
     Parts of the module whose weights are held as they are, such as ("rnn",).
 warm_start : bool, default=False
-    Whether ``fit`` goes on from the weights of the last one (with a new optimizer).
+    Whether ``fit`` goes on from the weights of the last one (with a new optimizer; ``pretrained``
+    counts for the first).
 random_state : int, RandomState or None, default=None
     Seeds weights, batches and dropout. None: other bits in each fit. The global generators of
     numpy and torch are left as they were found.
@@ -64,7 +67,7 @@ net_ : skattn.training.SequenceNet
 module_ : torch.nn.Module
     The trained module.
 history_ : DataFrame
-    Losses and duration (seconds) by epoch.
+    What skorch records by epoch: losses, duration (seconds), number of batches, best so far.
 n_iter_ : int
     Epochs that were run.
 n_features_in_ : int

@@ -7,7 +7,6 @@ import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any, ClassVar, TypeVar, dataclass_transform
 
 import numpy as np
@@ -17,14 +16,13 @@ from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skattn._docs import fill_training_docs
+from skattn.panel import align_y
 from skattn.training import (
-    LOSSES,
     OPTIMIZERS,
     FitData,
     MaskedLoss,
@@ -35,9 +33,10 @@ from skattn.training import (
 )
 from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
 from skattn.training.invariant import WideLinear
-from skattn.training.net import PRECISIONS
+from skattn.training.net import StopTraining
+from skattn.training.parameters import TRAINING_CONSTRAINTS, check_training_parameters
 from skattn.training.runtime import draw_seed, pick_device, seeded
-from skattn.training.samples import check_samples, check_windows, gather_finite
+from skattn.training.samples import check_labels, check_samples, check_windows, gather_finite
 
 # Rows that are predicted at a time. Always as many, so that a row's result does not depend, in
 # any bit, on how many others there are: matrix products of other sizes sum in another order.
@@ -118,28 +117,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
     callbacks: list | None = None
     verbose: int = 0
 
-    _parameter_constraints: ClassVar[dict] = {
-        "loss": [StrOptions(set(LOSSES)), callable],
-        "optimizer": [StrOptions(set(OPTIMIZERS)), type],
-        "lr": [Interval(Real, 0, None, closed="neither")],
-        "weight_decay": [Interval(Real, 0, None, closed="left")],
-        "batch_size": [Interval(Integral, 1, None, closed="left")],
-        "max_epochs": [Interval(Integral, 1, None, closed="left")],
-        "clip_value": [Interval(Real, 0, None, closed="neither"), None],
-        "early_stopping": ["boolean", StrOptions({"auto"})],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "purge": [Interval(Integral, 0, None, closed="left")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
-        "monitor": [StrOptions(set(MONITORS))],
-        "freeze": [tuple, list],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "device": [str],
-        "precision": [StrOptions(set(PRECISIONS))],
-        "compile": ["boolean"],
-        "callbacks": [list, None],
-        "verbose": ["verbose"],
-    }
+    _parameter_constraints: ClassVar[dict] = TRAINING_CONSTRAINTS
 
     @abstractmethod
     def build_module(self, n_steps: int, n_features: int) -> nn.Module:
@@ -192,15 +170,16 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         ValueError
             A parameter is out of range; X has NaN or infinity; y has infinity or no label; there
             are too few days to hold any out; training diverges.
-
-        Notes
-        -----
-        As in skorch, Ctrl-C ends training and keeps what is learned.
         """
         self._validate_params()
+        check_training_parameters(self)
         if (X_val is None) != (y_val is None):
             raise ValueError("X_val and y_val go together; got only one of them.")
         goes_on = self.warm_start and hasattr(self, "net_")
+        if not goes_on:
+            # Should this fit fail, no half of the last one is left.
+            for name in ("net_", "history_", "n_iter_", "pretrained_report_"):
+                self.__dict__.pop(name, None)
         samples = check_samples(self, X, y, days=days, instruments=instruments, reset=not goes_on)
         if X_val is not None:
             valid = check_samples(self, X_val, y_val, reset=False, suffix="_val")
@@ -212,6 +191,11 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             data = FitData(samples.rows(train), samples.rows(held_out))
         else:
             data = FitData(samples.labelled(), None)
+        if data.valid is not None and self.monitor != "valid_loss" and data.valid.days is None:
+            raise ValueError(
+                f"monitor={self.monitor!r} needs the trading days of the validation rows: give "
+                f"{'X' if X_val is None else 'X_val'} or y an index with a level 'datetime'."
+            )
         context = self._init_callback_context(max_subtasks=self.max_epochs)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         seed, device = draw_seed(self.random_state), pick_device(self.device)
@@ -227,7 +211,8 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
     ) -> SequenceRegressor:
         """Train one more epoch, on these rows and without early stopping.
 
-        Weights and the optimizer's state go on from the last call. The first call makes them.
+        Weights and the optimizer's state go on from the last call. The first call makes them, and
+        the parameters of that call stay.
 
         Parameters
         ----------
@@ -239,13 +224,14 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         self : SequenceRegressor
         """
         first = not hasattr(self, "net_")
-        if first:
-            self._validate_params()
+        self._validate_params()
+        check_training_parameters(self)
         samples = check_samples(self, X, y, days=days, instruments=instruments, reset=first)
         seed, device = draw_seed(self.random_state), pick_device(self.device)
         # Not the same dropout masks in each call.
         with seeded(seed + (0 if first else self.n_iter_), device):
-            net = self._make_net(device, seed) if first else self.net_
+            # A copy: where this call fails, the last one is still whole.
+            net = self._make_net(device, seed) if first else copy.deepcopy(self.net_)
             self._train(net, FitData(samples.labelled(), None), 1)
         self._keep(net)
         return self
@@ -266,6 +252,8 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         -------
         y_pred : ndarray of shape (N,), float32
         """
+        check_is_fitted(self)
+        check_consistent_length(X, days, instruments)
         return self._apply(X, self._forward)["y"]
 
     def attend(self, X: Any) -> dict[str, np.ndarray]:
@@ -303,27 +291,36 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         -------
         r2 : float
         """
-        y = np.asarray(y, dtype=float)
-        known = ~np.isnan(y)
+        check_consistent_length(X, y, sample_weight)
+        align_y(X, y)
+        labels = check_labels(y, "y")
+        known = ~np.isnan(labels)
+        if not known.any():
+            raise ValueError(f"y has no label at all: it is NaN in all its {len(known)} rows.")
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return r2_score(y[known], self.predict(X)[known], sample_weight=weight)
+        return r2_score(labels[known], self.predict(X)[known], sample_weight=weight)
 
     def _make_net(self, device: str, seed: int, old: SequenceNet | None = None) -> SequenceNet:
         """Build and initialize a net; with an old one, on its module and history."""
-        if old is None:
-            module = self.build_module(self.n_steps_in_, self._n_fields)
-            if self.pretrained is not None:
-                self.pretrained_report_ = load_weights(module, self.pretrained)
-        else:
-            # A copy: where this fit fails, the last one is still whole.
-            module = copy.deepcopy(old.module_)
+        module = self.build_module(self.n_steps_in_, self._n_fields)
+        if old is not None:
+            try:
+                module.load_state_dict(old.module_.state_dict())
+            except RuntimeError as error:
+                raise ValueError(
+                    "warm_start=True goes on from the weights of the last fit, but the parameters "
+                    "of the architecture have changed since. Set them back, or warm_start=False."
+                ) from error
+        elif self.pretrained is not None:
+            self.pretrained_report_ = load_weights(module, self.pretrained)
         freeze_parameters(module, self.freeze)
         optimizer = self.optimizer
+        decay = {"optimizer__weight_decay": self.weight_decay} if self.weight_decay else {}
         net = SequenceNet(
             module,
             MaskedLoss(self.loss),
             optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
-            optimizer__weight_decay=self.weight_decay,
+            **decay,
             lr=self.lr,
             batch_size=self.batch_size,
             max_epochs=self.max_epochs,
@@ -359,10 +356,14 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         net.callbacks_ = [*lasting, *((type(c).__name__, c.initialize()) for c in own)]
         try:
             net.notify("on_train_begin", X=data, y=None)
-            # skorch's callbacks end training with a KeyboardInterrupt.
-            with contextlib.suppress(KeyboardInterrupt):
+            with contextlib.suppress(StopTraining):
                 net.fit_loop(data, epochs=epochs)
             net.notify("on_train_end", X=data, y=None)
+            if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
+                raise ValueError(
+                    f"Training diverged: weights are not finite. Scale X and y, or lower lr "
+                    f"(now {self.lr})."
+                )
         finally:
             net.callbacks_ = lasting
 

@@ -832,7 +832,7 @@ PRICES = prices(missing=0.0)
         (RobustZScore(), np.full((2, 3, 4), np.inf), "contains infinity"),
         (RobustZScore(), PRICES.assign(open="a"), r"not so in the columns 'open' \("),
         (RobustZScore(), pd.concat([PRICES, PRICES[:1]]), "X has 1 duplicate"),
-        (RobustZScore(), np.ones((2, 2, 2, 2)), "dim 4"),
+        (RobustZScore(), np.ones((2, 2, 2, 2)), "4 dimensions"),
         (RobustZScore(), np.ones(3), "Expected 2D array"),
         (RobustZScore(), np.empty((0, 3, 4)), r"0 sample\(s\)"),
         (RobustZScore(), Alpha360().fit_transform(PRICES)[:0], r"0 sample\(s\)"),

@@ -44,13 +44,20 @@ def check_panel_input(
     ValueError
         X is empty, not numeric, infinite, badly indexed, or of another shape than fitted.
     """
-    ndim = 3 if (X if hasattr(X, "ndim") else np.asarray(X)).ndim == 3 else 2
+    n_dims = (X if hasattr(X, "ndim") else np.asarray(X)).ndim
+    if n_dims > 3:
+        raise ValueError(
+            f"X has {n_dims} dimensions; windows have three, (N, T, F), and series two, (N, T)."
+        )
+    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
+        raise TypeError(f"X must hold numbers; got {X.dtype}.")
+    ndim = 3 if n_dims == 3 else 2
     if reset:
         estimator._fit_ndim = ndim
     elif ndim != estimator._fit_ndim:
         raise ValueError(
-            f"X has {ndim} dimensions, but {type(estimator).__name__} was fitted with "
-            f"{estimator._fit_ndim}."
+            f"X has {n_dims} dimensions, but {type(estimator).__name__} was fitted with "
+            f"{estimator._fit_ndim}. (A single window x of shape (T, F) is x[None].)"
         )
     if ndim == 2:
         if isinstance(X, pd.DataFrame):
@@ -63,15 +70,27 @@ def check_panel_input(
     elif len(X) == 0:
         raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while 1 is required.")
     _, n_steps, n_features = X.shape
+    if n_steps == 0 or n_features == 0:
+        raise ValueError(f"Windows need a step and a feature at least; got shape {X.shape}.")
+    fields = np.asarray(X.fields, dtype=object) if isinstance(X, WindowArray) else None
     if reset:
-        estimator.__dict__.pop("feature_names_in_", None)
         estimator.n_steps_in_, estimator.n_features_in_ = n_steps, n_features
+        estimator.__dict__.pop("feature_names_in_", None)
+        if fields is not None:
+            estimator.feature_names_in_ = fields
     elif (n_steps, n_features) != (estimator.n_steps_in_, estimator.n_features_in_):
         raise ValueError(
             f"X has {n_steps} steps and {n_features} features, but {type(estimator).__name__} is "
             f"expecting {estimator.n_steps_in_} steps and {estimator.n_features_in_} features as "
             f"input."
         )
+    elif fields is not None and hasattr(estimator, "feature_names_in_"):
+        known = estimator.feature_names_in_
+        if list(fields) != list(known):
+            raise ValueError(
+                f"The fields of X are {', '.join(fields)}, but {type(estimator).__name__} was "
+                f"fitted with {', '.join(known)}."
+            )
     return X
 
 

@@ -274,7 +274,8 @@ def _find_column(frame: pd.DataFrame, what: str, given: str | None, usual: tuple
             return lowered[name]
     raise ValueError(
         f"No column for {what} was found among {list(frame.columns)} (looked for "
-        f"{', '.join(usual)}): name it with {what}=..."
+        f"{', '.join(usual)}): name it with {what}=..., or, where it is in the index, pass "
+        f"frame.reset_index()."
     )
 
 

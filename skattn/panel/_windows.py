@@ -79,10 +79,28 @@ class WindowArray:
         steps: Sequence[Step] = (),
     ) -> None:
         self._table = np.ascontiguousarray(table)
-        self._ends = np.asarray(ends, dtype=np.int64)
+        self._ends = np.asarray(ends)
+        if self._ends.dtype.kind not in "iu":
+            raise ValueError(f"ends must be integers; got {self._ends.dtype}.")
+        self._ends = self._ends.astype(np.int64, copy=False)
         self._starts = np.zeros_like(self._ends) if starts is None else np.asarray(starts)
         self.index = index
-        names = [f"x{f}" for f in range(self._table.shape[1])] if fields is None else fields
+        if self._table.ndim != 2 or self._ends.ndim != 1 or len(self._starts) != len(self._ends):
+            raise ValueError(
+                f"A WindowArray has a table of two dimensions and one end and start a window; got "
+                f"a table of shape {self._table.shape}, {self._ends.shape} ends and "
+                f"{self._starts.shape} starts."
+            )
+        if index is not None and len(index) != len(self._ends):
+            raise ValueError(f"index has {len(index)} labels for {len(self._ends)} windows.")
+        if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 1:
+            raise ValueError(f"length must be a positive int; got {length!r}.")
+        if len(self._ends) and not 0 <= self._ends.min() <= self._ends.max() < len(self._table):
+            raise ValueError(
+                f"ends must be rows of the table, 0 to {len(self._table) - 1}; got "
+                f"{self._ends.min()} to {self._ends.max()}."
+            )
+        names = [f"x{f}" for f in range(self._table.shape[-1])] if fields is None else fields
         self.fields = tuple(names)
         self.steps = tuple(steps)
         self._length = length

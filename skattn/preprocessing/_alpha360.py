@@ -22,6 +22,11 @@ from skattn.panel import (
     level_codes,
 )
 from skattn.preprocessing._base import PanelTransformer, single_task
+from skattn.preprocessing._lookback import (
+    check_one_stamp_a_day,
+    missed_days,
+    warn_of_short_lookback,
+)
 
 FIELDS = ("close", "open", "high", "low", "vwap", "volume")
 VWAPS = (None, "typical")
@@ -73,6 +78,12 @@ class Alpha360(PanelTransformer):
     *Causal.* The window of day t holds prices of t and before, nothing else. The lookback is
     ``length - 1`` days of the market calendar, which is every day that the rows have; a day that
     a stock misses is NaN in its windows, as in qlib. Days before a stock's first row are NaN.
+
+    *Rows that are not the fitted ones.* ``transform`` knows X and the last ``length - 1`` fitted
+    days. Rows that come next see full windows. Where more than a week (or the longest pause of the
+    fitted days) lies between, the days between are missing, not spliced, and a warning says so;
+    days that a splitter has purged are fewer and cannot be told from holidays: windows that are
+    built before splitting are exact there too. For earlier rows pass the days before them as well.
 
     *Missing.* Zero prices and zero volume are vendors' ways to say "no value" and become NaN.
     Where the latest close (volume) is missing, so is the whole window of prices (volume).
@@ -166,14 +177,18 @@ class Alpha360(PanelTransformer):
         sources = self._sources()
         _check_time_zone(X, self.calendar_)
         memory = None
-        if self.history_ is not None:
+        calendar = self.calendar_
+        if self.history_ is not None and calendar is not None:
             memory = (self.history_.to_numpy(), self.history_.index)
+            days = level_codes(X.index, "datetime")[1]
+            calendar = calendar.append(missed_days(calendar, days))
+            warn_of_short_lookback(calendar, days, self.length)
         windows = build_windows(
             self._values(X),
             X.index,
             self.length,
             memory=memory,
-            calendar=self.calendar_,
+            calendar=calendar,
             fields=sources,
         )
         latest = [sources.index("volume" if name == "volume" else "close") for name in sources]
@@ -228,6 +243,7 @@ class Alpha360(PanelTransformer):
             self._fit_ndim = None
         elif self._fit_ndim is not None:
             raise ValueError("Alpha360 was fitted on an array; got a table.")
+        check_one_stamp_a_day(X.index)
         if len(X) == 0:
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         if reset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,9 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
         -------
         self : RobustZScore
         """
+        for name, value in (("clip", self.clip), ("fill_value", self.fill_value)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Real)):
+                raise TypeError(f"{name} must be a number or None; got {value!r}.")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be a positive number or None; got {self.clip!r}.")
         X = check_panel_input(self, X, reset=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 
 import torch
@@ -28,13 +29,27 @@ class MaskedLoss(nn.Module):
 
     def __init__(self, loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        self.loss = LOSSES[loss]() if isinstance(loss, str) else loss
+        # A copy: a fit leaves what it was given as it was.
+        self.loss = LOSSES[loss]() if isinstance(loss, str) else copy.deepcopy(loss)
 
     def forward(self, predicted: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """Loss of the labelled rows."""
+        if predicted.shape != y.shape:
+            # Torch would broadcast (B, 1) and (B,) to (B, B) and train on nonsense.
+            raise ValueError(
+                f"The module must give one value a window, shape {tuple(y.shape)}; it gave "
+                f"{tuple(predicted.shape)}. Let forward(x) end in [:, 0]."
+            )
         labelled = ~torch.isnan(y)
         if not labelled.all():
             predicted, y = predicted[labelled], y[labelled]
             if len(y) == 0:
                 raise ValueError("A batch has no label at all (y is NaN in all its rows).")
-        return self.loss(predicted, y)
+        loss = self.loss(predicted, y)
+        if not (isinstance(loss, torch.Tensor) and loss.ndim == 0):
+            got = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
+            raise ValueError(
+                f"loss must give a scalar tensor of the predictions and labels; {self.loss!r} gave "
+                f"{got}. A class of losses is passed as an instance, such as torch.nn.MSELoss()."
+            )
+        return loss

@@ -23,6 +23,10 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 PRECISIONS = ("float32", "bf16")
 
 
+class StopTraining(Exception):  # noqa: N818 - nothing went wrong
+    """A callback has ended training; skorch's use KeyboardInterrupt, as a user's Ctrl-C does."""
+
+
 class SequenceNet(NeuralNet):
     """skorch's training loop over whole blocks of windows.
 
@@ -55,6 +59,13 @@ class SequenceNet(NeuralNet):
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
         return [*callbacks, ("print_log", PrintLog())] if self.verbose else callbacks
+
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks; where one ends training in skorch's way, say so unmistakably."""
+        try:
+            super().notify(method_name, **kwargs)
+        except KeyboardInterrupt as stop:
+            raise StopTraining from stop
 
     def get_split_datasets(
         self, X: FitData, y: None = None, **fit_params: Any

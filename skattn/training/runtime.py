@@ -46,6 +46,10 @@ def pick_device(device: str) -> str:
         raise ValueError(
             f"device must be 'auto' or a torch device such as 'cpu' or 'cuda:0'; got {device!r}."
         ) from error
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device={device!r}, but torch finds no CUDA device; use 'auto' or 'cpu'.")
+    try:
+        torch.zeros(1, device=device).cpu()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"device={device!r}, but torch finds no such {kind} device; use 'auto' or 'cpu'."
+        ) from error
     return device

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from skattn.panel import WindowArray, align_y, check_panel_input, days_of
 from skattn.panel._windows import CHUNK
+from skattn.preprocessing._alpha360 import FIELDS
 from skattn.training.batches import Samples, gather
 
 
@@ -36,8 +38,10 @@ def check_samples(
         )
     windows = check_windows(estimator, X, reset=reset)
     check_consistent_length(windows, y, days, instruments)
-    align_y(X, y)
-    labels = _check_labels(y, f"y{suffix}")
+    align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
+    labels = check_labels(y, f"y{suffix}")
+    if np.isnan(labels).all():
+        raise ValueError(f"y{suffix} has no label at all: it is NaN in all its {len(labels)} rows.")
     for first in range(0, len(windows), CHUNK):
         gather_finite(windows, slice(first, first + CHUNK), f"X{suffix}")
     known_days = days_of(days, X, y, required=False)
@@ -46,12 +50,25 @@ def check_samples(
 
 def check_windows(estimator: BaseEstimator, X: Any, *, reset: bool) -> WindowArray | np.ndarray:
     """Check X and make it a WindowArray or a float32 ndarray of shape (N, T, F)."""
+    if isinstance(X, pd.DataFrame):
+        _refuse_flat_windows(X, type(estimator).__name__)
     X = check_panel_input(estimator, X, reset=reset, dtype=np.float32)
     if isinstance(X, WindowArray) or X.ndim == 3:
         return X
     if reset:
         estimator.n_steps_in_ = X.shape[1]
     return X[:, :, None]
+
+
+def _refuse_flat_windows(X: pd.DataFrame, name: str) -> None:
+    """Several fields side by side are not one long series."""
+    stems = {str(column).rstrip("0123456789").lower() for column in X.columns.get_level_values(-1)}
+    if len(stems) > 1 and stems <= set(FIELDS):
+        raise ValueError(
+            f"X has the flat columns of {len(stems)} fields ({', '.join(sorted(stems))}), which "
+            f"{name} would take for one series of {X.shape[1]} steps. Put a "
+            f"skattn.preprocessing.SequenceReshaper() before it, or use layout='windows'."
+        )
 
 
 def gather_finite(X: WindowArray | np.ndarray, rows: slice, what: str) -> np.ndarray:
@@ -74,18 +91,22 @@ def gather_finite(X: WindowArray | np.ndarray, rows: slice, what: str) -> np.nda
     return batch
 
 
-def _check_labels(y: Any, what: str) -> np.ndarray:
+def check_labels(y: Any, what: str) -> np.ndarray:
+    """Check labels and make them a float32 array; NaN passes."""
     labels = column_or_1d(y, warn=True)
+    if getattr(labels, "dtype", None) is not None and labels.dtype.kind in "mM":
+        raise TypeError(f"{what} must hold numbers (NaN where unlabelled); got {labels.dtype}.")
     try:
         labels = np.asarray(labels, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{what} must hold numbers (NaN where unlabelled): {error}") from error
-    if np.isinf(labels).any():
-        row = int(np.flatnonzero(np.isinf(labels))[0])
+    with np.errstate(over="ignore"):
+        single = labels.astype(np.float32)
+    if np.isinf(single).any():
+        row = int(np.flatnonzero(np.isinf(single))[0])
+        limit = "float64" if np.isinf(labels[row]) else "float32"
         raise ValueError(
-            f"Input {what} contains infinity or a value too large for dtype('float64'). "
+            f"Input {what} contains infinity or a value too large for dtype('{limit}'). "
             f"First at row {row}."
         )
-    if np.isnan(labels).all():
-        raise ValueError(f"{what} has no label at all: it is NaN in all its {len(labels)} rows.")
-    return labels.astype(np.float32)
+    return single

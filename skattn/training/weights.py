@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from sklearn.base import BaseEstimator
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 from torch import nn
 
@@ -19,7 +21,7 @@ def load_weights(module: nn.Module, source: Any) -> Bunch:
     ----------
     module : torch.nn.Module
         Its parameters and buffers are overwritten in place.
-    source : path, state dict, or object with a fitted ``module_``
+    source : path, state dict, or fitted skattn regressor (also in a FrozenEstimator)
         A file is read with ``weights_only=True``: it can hold tensors and no code.
 
     Returns
@@ -79,13 +81,22 @@ def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
         parts = sorted({p.split(".")[0] for p in parameters})
         raise ValueError(f"freeze={unknown} matches no parameter; the module has {parts}.")
     held = {p for group in frozen.values() for p in group}
+    if len(held) == len(parameters):
+        raise ValueError(f"freeze={list(names)} leaves nothing to train.")
     for name, parameter in parameters.items():
         parameter.requires_grad_(name not in held)
 
 
 def _read(source: Any) -> Mapping[str, torch.Tensor]:
+    source = source.estimator if isinstance(source, FrozenEstimator) else source
     if hasattr(source, "module_"):
         return source.module_.state_dict()
+    if isinstance(source, BaseEstimator):
+        raise ValueError(
+            f"pretrained={source!r} is not fitted. Cross-validation and searches clone parameters, "
+            f"which unfits them: pass its state dict (model.module_.state_dict()), or "
+            f"sklearn.frozen.FrozenEstimator(model)."
+        )
     if isinstance(source, Mapping):
         weights: Any = source
     elif isinstance(source, (str, Path)):
