@@ -104,6 +104,23 @@ def test_training_does_not_see_held_out_features():
     assert not np.array_equal(one, model.fit(X, y, days=DAYS).predict(X))
 
 
+def test_search_over_windows_that_were_built_once():
+    """Scores of the early folds do not depend on prices after them."""
+    day = CALENDAR[40]
+    other = MARKET.ohlcv.astype(float)
+    other[DAYS > day] *= 1.5
+    labels = MARKET.label.where(DAYS <= CALENDAR[38])
+    pipeline = make_pipeline(RobustZScore(), ALSTMRegressor(hidden_size=4, max_epochs=1))
+    pipeline.set_params(alstmregressor__random_state=0)
+    predictions = []
+    for table in (MARKET.ohlcv, other):
+        windows = Alpha360(length=8).fit_transform(table)
+        train, test = next(DailyTimeSeriesSplit(n_splits=3, test_size=10).split(windows))
+        assert DAYS[test].max() <= day
+        predictions.append(pipeline.fit(windows[train], labels.iloc[train]).predict(windows[test]))
+    np.testing.assert_array_equal(*predictions)
+
+
 def on_or_before(table: pd.DataFrame, day: pd.Timestamp) -> np.ndarray:
     return table.index.get_level_values("datetime") <= day
 

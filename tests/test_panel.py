@@ -469,6 +469,26 @@ def test_window_array_pads_before_its_rows_start():
     assert x.fields == ("x0",)
 
 
+@pytest.mark.parametrize(
+    ("ends", "length", "params", "message"),
+    [
+        ([1, 7], 2, {}, "rows of the table, 0 to 4; got 1 to 7"),
+        ([-1, 2], 2, {}, "rows of the table, 0 to 4; got -1 to 2"),
+        ([1.0], 2, {}, "ends must be integers; got float64"),
+        ([[1, 2]], 2, {}, "one end and start a window"),
+        ([1], 2, {"starts": [0, 1]}, "one end and start a window"),
+        ([1], 2, {"index": CALENDAR}, "index has 6 labels for 1 windows"),
+        ([1], 0, {}, "length must be a positive int; got 0"),
+        ([1], 2.0, {}, "length must be a positive int; got 2.0"),
+    ],
+)
+def test_window_array_checks_its_parts(ends, length, params, message):
+    with pytest.raises(ValueError, match=message):
+        WindowArray(np.ones((5, 2)), ends, length, **params)
+    with pytest.raises(ValueError, match="table of two dimensions"):
+        WindowArray(np.ones(5), [1], 2)
+
+
 def test_window_array_of_more_windows_than_a_chunk():
     table = np.arange(20_000, dtype=np.float64)[:, None]
     x = WindowArray(table, np.arange(20_000), 2)
@@ -503,7 +523,7 @@ REST = st.sampled_from(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(ROWS, REST, st.booleans())
 def test_indexing_equals_that_of_the_dense_array(rows, rest, as_tuple):
     x = windows()
@@ -646,7 +666,7 @@ PAIRS = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     PAIRS,
     PAIRS | st.none(),
@@ -711,7 +731,7 @@ def test_values_count_where_memory_knows_the_same_key():
     assert_array_equal(np.asarray(x)[1, :, 0], [12, np.nan, 2])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PAIRS, PAIRS, st.integers(1, 8), st.integers(0, len(CALENDAR) - 1))
 def test_windows_never_hold_later_values(pairs, known, length, today):
     index, memory_index = make_index(pairs), make_index(known)
@@ -743,3 +763,22 @@ def test_a_million_rows_take_little_more_than_their_table():
     assert x.nbytes < np.prod(x.shape) * 4 / 30
     assert x[::2].with_step(Fill(0.0)).nbytes < x.nbytes
     assert len(pickle.dumps(x.steps)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"ends": [5]}, "ends must be rows of the table, 0 to 4; got 5 to 5"),
+        ({"ends": [-1]}, "ends must be rows of the table"),
+        ({"ends": [1.5]}, "ends must be integers"),
+        ({"starts": np.zeros(2, int)}, "one end and start a window"),
+        ({"table": np.ones(5)}, "a table of two dimensions"),
+        ({"index": pd.RangeIndex(3)}, "index has 3 labels for 1 windows"),
+        ({"length": 2.0}, "length must be a positive int"),
+    ],
+)
+def test_windows_must_fit_their_table(changed, message):
+    right = {"table": np.ones((5, 2)), "ends": [2], "length": 2}
+    WindowArray(**right)
+    with pytest.raises(ValueError, match=message):
+        WindowArray(**{**right, **changed})

@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from sklearn.exceptions import NotFittedError
+from torch import nn
 
+from skattn.base import SequenceRegressor, estimator
 from skattn.models import ALSTMRegressor
+from skattn.panel import WindowArray
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,12 @@ from skattn.models import ALSTMRegressor
         ({"freeze": ("head",)}, ["freeze", "head", "att_net"]),
         ({"purge": -1}, ["purge", "-1"]),
         ({"early_stopping": "yes"}, ["early_stopping", "'auto'"]),
+        ({"optimizer": int}, ["optimizer", "'adam'", "int"]),
+        ({"optimizer": torch.optim.LBFGS}, ["optimizer", "LBFGS"]),
+        ({"loss": torch.nn.MSELoss}, ["loss", "MSELoss()"]),
+        ({"loss": lambda p, y: p - y}, ["loss must give a scalar", "(170,)"]),
+        ({"device": "cuda:99"}, ["device", "cuda:99"]),
+        ({"freeze": ("net", "rnn", "att_net", "fc_out")}, ["freeze", "nothing to train"]),
     ],
 )
 def test_parameters(windows, params, names):
@@ -128,3 +139,102 @@ def test_a_warm_start_that_fails_leaves_the_last_fit_whole(windows):
         model.set_params(optimizer="sgd", lr=1e12, clip_value=None, max_epochs=20).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), before)
     assert model.n_iter_ == len(model.net_.history) == 2
+
+
+def test_callbacks_are_skorchs(windows):
+    with pytest.raises(TypeError, match="callbacks must be skorch callbacks; got 3"):
+        ALSTMRegressor(callbacks=[3]).fit(*windows)
+
+
+def test_a_module_of_another_shape(windows):
+    class Column(nn.Module):
+        def __init__(self, n_features):
+            super().__init__()
+            self.out = nn.Linear(n_features, 1)
+
+        def forward(self, x):
+            return self.out(x[:, -1])
+
+    @estimator
+    class ColumnRegressor(SequenceRegressor):
+        def build_module(self, n_steps, n_features):
+            return Column(n_features)
+
+    with pytest.raises(ValueError, match=r"one value a window, shape \(170,\); it gave \(170, 1\)"):
+        ColumnRegressor().fit(*windows)
+
+
+def test_fields_in_another_order(windows):
+    X, y = windows
+    ends = np.arange(len(X)) * 8 + 7
+    one, two = (
+        WindowArray(X.reshape(-1, 3), ends, 8, index=y.index, fields=fields)
+        for fields in (["close", "open", "volume"], ["open", "close", "volume"])
+    )
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(one, y)
+    with pytest.raises(ValueError, match=r"fields of X are open, close, .* with close, open"):
+        model.predict(two)
+
+
+def test_flat_columns_of_several_fields(windows):
+    X, y = windows
+    names = [f"{field}{lag}" for field in ("CLOSE", "OPEN") for lag in range(8)]
+    table = pd.DataFrame(X[:, :, :2].reshape(len(X), -1), index=y.index, columns=names)
+    with pytest.raises(ValueError, match=r"flat columns of 2 fields \(close, open\).*Sequence"):
+        ALSTMRegressor().fit(table, y)
+
+
+def test_the_last_step_diverges(windows):
+    X, y = windows
+    model = ALSTMRegressor(optimizer="sgd", lr=1e38, clip_value=None, max_epochs=1)
+    with pytest.raises(ValueError, match="weights are not finite"):
+        model.fit(X, 1e3 * y)
+
+
+def test_failed_fits_leave_no_half(windows):
+    X, y = windows
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4, random_state=0)
+    before = model.partial_fit(X, y).predict(X)
+    with pytest.raises(ValueError, match="diverged"):
+        model.partial_fit(X * 1e30, y * 1e30)
+    np.testing.assert_array_equal(model.predict(X), before)
+    assert model.n_iter_ == len(model.net_.history) == 1
+    assert model.partial_fit(X, y).n_iter_ == 2
+    with pytest.raises(ValueError, match="no label"):
+        model.fit(X[:, :, :2], y * np.nan)
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_warm_start_of_another_architecture(windows):
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4, warm_start=True).fit(*windows)
+    with pytest.raises(ValueError, match="warm_start=True goes on"):
+        model.set_params(hidden_size=8).fit(*windows)
+
+
+def test_ctrl_c_interrupts(windows):
+    def interrupted(predicted, y):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ALSTMRegressor(loss=interrupted).fit(*windows)
+
+
+def test_score(windows):
+    X, y = windows
+    table = pd.DataFrame(X[:, :, 0], index=y.index)
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(table, y)
+    with pytest.raises(ValueError, match="different rows"):
+        model.score(table, y[::-1])
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        model.score(table, y[:-1])
+    with pytest.raises(ValueError, match="no label at all"):
+        model.score(table, y * np.nan)
+    with pytest.raises(ValueError, match="inconsistent numbers"):
+        model.predict(table, days=y.index.get_level_values("datetime")[:-1])
+
+
+def test_monitor_without_days(windows):
+    X, y = windows
+    with pytest.raises(ValueError, match="monitor='valid_ic' needs the trading days"):
+        ALSTMRegressor(monitor="valid_ic").fit(X, y, X_val=X, y_val=y.to_numpy())

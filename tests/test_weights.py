@@ -7,6 +7,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
 from skattn.models import ALSTM, ALSTMRegressor
 
@@ -77,3 +79,14 @@ def test_freeze(windows, source):
     model.set_params(freeze=(), warm_start=True).fit(*windows)
     lifted = model.module_.state_dict()["rnn.weight_ih_l0"]
     assert not np.array_equal(lifted, source["rnn.weight_ih_l0"])
+
+
+def test_clones_of_what_starts_from_a_fitted_model(windows, source):
+    fitted = start(windows, source)
+    for pretrained in (FrozenEstimator(fitted), fitted.module_.state_dict()):
+        again = clone(ALSTMRegressor(hidden_size=6, max_epochs=1, pretrained=pretrained))
+        assert again.fit(*windows).pretrained_report_.missing == []
+    with pytest.raises(ValueError, match=r"is not fitted.*FrozenEstimator"):
+        clone(ALSTMRegressor(hidden_size=6, pretrained=fitted)).fit(*windows)
+    again.set_params(pretrained=None).fit(*windows)
+    assert not hasattr(again, "pretrained_report_")
