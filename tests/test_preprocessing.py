@@ -346,11 +346,11 @@ def test_later_rows_look_back_into_the_fitted_days(seed, cut, length, what, layo
     assert_same(np.asarray(transformer.transform(table))[rows], expected)
 
 
-def test_history_is_as_long_as_a_window_looks_back():
+def test_history_holds_the_windows_of_the_last_days():
     table = prices(share=1.0)
     calendar = days_in(table).unique().sort_values()
     history = Alpha360(length=5).fit(table).history_
-    assert days_in(history).unique().sort_values().tolist() == calendar[-4:].tolist()
+    assert days_in(history).unique().sort_values().tolist() == calendar[-9:].tolist()
     assert len(Alpha360(length=60).fit(table).history_) == len(table)
     assert Alpha360(length=1).fit(table).history_ is None
 
@@ -406,7 +406,9 @@ def test_old_rows_of_the_fitted_days_are_padded_never_spliced():
     rows = np.isin(days_in(table), calendar[[5, 27]])
     some = np.asarray(transformer.transform(table[rows]))
     assert np.isnan(some[0, :, 0]).tolist() == [True, True, True, True, False]
-    assert np.isnan(some[-1, :, 0]).tolist() == [True, True, True, False, False]
+    full = np.asarray(transformer.transform(table))
+    assert_array_equal(some[-1], full[rows][-1])
+    assert not np.isnan(some[-1]).any()
 
 
 def weekdays(n_days=40, start="2024-01-01", hour=0, zone=None) -> pd.DataFrame:
@@ -461,14 +463,7 @@ def test_pauses_like_those_of_the_fitted_days_are_no_gaps():
     "start",
     [
         "2024-02-26",
-        pytest.param(
-            "2024-10-21",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="X's first day comes later in the day than the fitted ones: it is counted "
-                "among the missing days, and is two steps",
-            ),
-        ),
+        "2024-10-21",
     ],
 )
 def test_missing_days_when_the_clock_changes(start):
@@ -485,7 +480,7 @@ def test_rows_whose_past_is_not_remembered_are_reported():
     table = weekdays()
     calendar = days_in(table).unique()
     transformer = Alpha360(["close"], length=6).fit(table)
-    with pytest.warns(UserWarning, match="begins at 2024-01-15, .* only the last 5 .*Pass the 5"):
+    with pytest.warns(UserWarning, match="begins at 2024-01-15, .* only the last 11 .*Pass the 5"):
         transformer.transform(table[days_in(table) >= calendar[10]])
 
 
@@ -501,11 +496,6 @@ def test_rows_whose_past_is_known_are_not_reported(length):
         transformer.transform(table[days_in(table) >= calendar[3]])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="fit(everything).transform(today): length - 1 days are remembered, today's among them, "
-    "so that the oldest step is NaN, and nothing says so",
-)
 @pytest.mark.parametrize("day", [-1, -3])
 def test_fitted_days_have_their_whole_window_or_a_warning(day):
     table = weekdays()
@@ -547,10 +537,6 @@ def test_bars_of_a_day_are_steps():
     assert_allclose(windows[-1, :, 0], np.array([2, 4, 6, 8]) / 8)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="fitted days that come again with another time of day are steps twice over",
-)
 def test_a_day_is_one_step_whatever_its_time_of_day():
     table, stamped = weekdays(), weekdays(hour=15)
     transformer = Alpha360(["close"], length=6).fit(table)
@@ -1153,7 +1139,7 @@ def test_rows_whose_past_is_forgotten_are_warned_of():
     table = daily()
     days = table.index.get_level_values("datetime")
     transformer = Alpha360(["close"], length=10).fit(table)
-    with pytest.warns(UserWarning, match=r"only the last 9 .* are remembered"):
+    with pytest.warns(UserWarning, match=r"only the last 19 .* are remembered"):
         transformer.transform(table[days == days.unique()[30]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -24,7 +24,9 @@ from skattn.panel import (
 from skattn.preprocessing._base import PanelTransformer, single_task
 from skattn.preprocessing._lookback import (
     check_one_stamp_a_day,
+    check_same_stamps,
     missed_days,
+    remembered_days,
     warn_of_short_lookback,
 )
 
@@ -64,8 +66,8 @@ class Alpha360(PanelTransformer):
     fields_ : tuple of str
         The fields that come out.
     history_ : DataFrame or None
-        The last ``length - 1`` days that ``fit`` saw. ``transform`` of later rows looks back
-        into them.
+        The last ``2 * length - 1`` days that ``fit`` saw, into which ``transform`` looks back:
+        enough for later rows, and for those of the last ``length`` fitted days.
     calendar_ : DatetimeIndex or None
         The days that ``fit`` saw.
     n_features_in_ : int
@@ -79,8 +81,8 @@ class Alpha360(PanelTransformer):
     ``length - 1`` days of the market calendar, which is every day that the rows have; a day that
     a stock misses is NaN in its windows, as in qlib. Days before a stock's first row are NaN.
 
-    *Rows that are not the fitted ones.* ``transform`` knows X and the last ``length - 1`` fitted
-    days. Rows that come next see full windows. Where more than a week (or the longest pause of the
+    *Rows that are not the fitted ones.* ``transform`` knows X and the days in ``history_``.
+    Rows that come next see full windows. Where more than a week (or the longest pause of the
     fitted days) lies between, the days between are missing, not spliced, and a warning says so;
     days that a splitter has purged are fewer and cannot be told from holidays: windows that are
     built before splitting are exact there too. For earlier rows pass the days before them as well.
@@ -151,7 +153,7 @@ class Alpha360(PanelTransformer):
         values = self._values(X)
         day_codes, self.calendar_ = level_codes(X.index, "datetime")
         if self.length > 1:
-            tail = day_codes > len(self.calendar_) - self.length
+            tail = day_codes >= len(self.calendar_) - remembered_days(self.length)
             self.history_ = pd.DataFrame(values[tail], X.index[tail], self._sources())
         return self
 
@@ -181,6 +183,7 @@ class Alpha360(PanelTransformer):
         if self.history_ is not None and calendar is not None:
             memory = (self.history_.to_numpy(), self.history_.index)
             days = level_codes(X.index, "datetime")[1]
+            check_same_stamps(calendar, days)
             calendar = calendar.append(missed_days(calendar, days))
             warn_of_short_lookback(calendar, days, self.length)
         windows = build_windows(

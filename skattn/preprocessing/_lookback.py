@@ -29,7 +29,7 @@ def missed_days(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> pd.Datetime
     longest = max(USUAL_PAUSE, (fitted[1:] - fitted[:-1]).max() if len(fitted) > 1 else USUAL_PAUSE)
     if len(later) == 0 or later[0] - fitted[-1] <= longest:
         return fitted[:0]
-    between = pd.date_range(fitted[-1], later[0], inclusive="neither")
+    between = pd.date_range(fitted[-1].normalize(), later[0].normalize(), inclusive="neither")
     missed = between[between.dayofweek.isin(fitted.dayofweek.unique())]
     warnings.warn(
         f"X goes on at {later[0].date()}, {(later[0] - fitted[-1]).days} days after the last "
@@ -41,13 +41,19 @@ def missed_days(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> pd.Datetime
     return missed
 
 
+def remembered_days(length: int) -> int:
+    """Count the fitted days to keep: rows of the last ``length`` of them see whole windows."""
+    return 2 * length - 1 if length > 1 else 0
+
+
 def warn_of_short_lookback(calendar: pd.DatetimeIndex, days: pd.DatetimeIndex, length: int) -> None:
     """Warn where X begins inside the fitted days, at rows whose past is not remembered."""
     position = calendar.searchsorted(days[0])
-    remembered_from = len(calendar) - (length - 1)
-    if 0 < position < remembered_from:
+    remembered = remembered_days(length)
+    first_needed = max(position - (length - 1), 0)
+    if 0 < position < len(calendar) and first_needed < len(calendar) - remembered:
         warnings.warn(
-            f"X begins at {days[0].date()}, inside the fitted days, and only the last {length - 1} "
+            f"X begins at {days[0].date()}, inside the fitted days, and only the last {remembered} "
             f"of these are remembered: the windows of its first days are padded with NaN. Pass the "
             f"{length - 1} days before them too.",
             UserWarning,
@@ -75,6 +81,20 @@ def check_one_stamp_a_day(index: pd.MultiIndex) -> None:
             f"Stocks have different time stamps on one day ({day.date()}: "
             f"{', '.join(str(s.time()) for s in stamps[days == day].unique()[:3])}). Give each day "
             f"one stamp, for example with index.set_levels(...normalize())."
+        )
+
+
+def check_same_stamps(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> None:
+    """Raise where a fitted day comes again with another time of day: it would be two steps."""
+    if not (fitted.normalize().is_unique and days.normalize().is_unique):
+        return
+    both = fitted.union(days)
+    twice = _days_of_two_stamps(both)
+    if len(twice):
+        stamps = both[both.normalize() == twice[0]]
+        raise ValueError(
+            f"X and the fitted rows have different time stamps on one day: {stamps[0]} and "
+            f"{stamps[1]}. Give each day one stamp."
         )
 
 
