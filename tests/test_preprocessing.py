@@ -440,6 +440,16 @@ def test_days_missing_after_the_fit_are_padded_and_reported(last, gap, length):
         assert_same(transformer.transform(table[later]), expected)
 
 
+def test_days_missing_after_the_fit_are_padded_where_fitted_days_come_again():
+    table = weekdays()
+    calendar = days_in(table).unique()
+    transformer = Alpha360(["close"], length=10).fit(table[days_in(table) <= calendar[9]])
+    again = (days_in(table) >= calendar[9]) & ~days_in(table).isin(calendar[10:16])
+    with pytest.warns(UserWarning, match="About 6 trading days"):
+        windows = transformer.transform(table[again])
+    assert np.isnan(windows[2, :, 0]).tolist() == [False] * 3 + [True] * 6 + [False]
+
+
 @pytest.mark.filterwarnings("error")
 def test_a_weekend_is_no_gap():
     table = weekdays()
@@ -459,13 +469,7 @@ def test_pauses_like_those_of_the_fitted_days_are_no_gaps():
     assert_same(transformer.transform(monthly[9:]), expected[9:])
 
 
-@pytest.mark.parametrize(
-    "start",
-    [
-        "2024-02-26",
-        "2024-10-21",
-    ],
-)
+@pytest.mark.parametrize("start", ["2024-02-26", "2024-10-21"])
 def test_missing_days_when_the_clock_changes(start):
     # The close of New York is 21:00 UTC in winter, 20:00 in summer.
     table = weekdays(30, start, hour=16, zone="America/New_York")
