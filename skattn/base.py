@@ -239,7 +239,8 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
     def predict(self, X: Any, *, days: Any = None, instruments: Any = None) -> np.ndarray:
         """Predict each window's label.
 
-        A row's prediction is the same, bit for bit, whatever rows it is predicted with.
+        A row's prediction is the same, bit for bit, whatever rows it is predicted with. For that,
+        rows are computed 512 at a time, however few are asked for.
 
         Parameters
         ----------
