@@ -173,7 +173,7 @@ def _models() -> dict[str, _Found]:
             specs = [spec for answer in answers for spec in _as_list(answer)]
             if not specs:
                 raise LookupError("it brings no model (is there a @skattn.hookimpl?)")
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             _report(f"{source} could not be loaded: {type(error).__name__}: {error}")
             continue
         for spec in specs:

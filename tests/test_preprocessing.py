@@ -1175,3 +1175,18 @@ def test_two_time_stamps_on_one_day():
 def test_robust_z_score_parameters(params):
     with pytest.raises(TypeError, match=f"{next(iter(params))} must be a number or None"):
         RobustZScore(**params).fit(np.ones((3, 2)))
+
+
+def test_reshaper_takes_scikit_learns_default_names_by_position():
+    table = pd.DataFrame([[1.0, 2.0, 3.0]], columns=["x0", "x1", "x2"])
+    assert_array_equal(SequenceReshaper().fit_transform(table)[0, :, 0], [1, 2, 3])
+
+
+def test_a_short_fit_does_not_know_the_weekdays():
+    table = daily(30)
+    days = table.index.get_level_values("datetime")
+    calendar = days.unique()
+    transformer = Alpha360(["close"], length=20).fit(table[days <= calendar[1]])
+    with pytest.warns(UserWarning, match="About 14 trading days"):
+        windows = transformer.transform(table[days >= calendar[16]])
+    assert np.isnan(windows[0, :, 0]).tolist() == [*[True] * 3, *[False] * 2, *[True] * 14, False]

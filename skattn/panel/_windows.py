@@ -80,7 +80,7 @@ class WindowArray:
     ) -> None:
         self._table = np.ascontiguousarray(table)
         self._ends = np.asarray(ends)
-        if self._ends.dtype.kind not in "iu":
+        if self._ends.dtype.kind not in "iu" and len(self._ends):
             raise ValueError(f"ends must be integers; got {self._ends.dtype}.")
         self._ends = self._ends.astype(np.int64, copy=False)
         self._starts = np.zeros_like(self._ends) if starts is None else np.asarray(starts)
@@ -134,7 +134,7 @@ class WindowArray:
         return len(self._ends)
 
     def __getitem__(self, key: Any) -> WindowArray | np.ndarray:
-        rows, *rest = key if isinstance(key, tuple) else (key,)
+        rows, *rest = (key or (Ellipsis,)) if isinstance(key, tuple) else (key,)
         if len(rest) == 1 and rest[0] is Ellipsis:
             rest = []
         if not all(isinstance(part, (slice, int, np.integer)) for part in rest):

@@ -184,8 +184,8 @@ class Alpha360(PanelTransformer):
             memory = (self.history_.to_numpy(), self.history_.index)
             days = level_codes(X.index, "datetime")[1]
             check_same_stamps(calendar, days)
-            calendar = calendar.append(missed_days(calendar, days))
             warn_of_short_lookback(calendar, days, self.length)
+            calendar = calendar.append(missed_days(calendar, days))
         windows = build_windows(
             self._values(X),
             X.index,

@@ -22,7 +22,8 @@ def missed_days(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> pd.Datetime
     Returns
     -------
     missed : DatetimeIndex
-        The weekdays that the fitted days have, in the pause between; empty where the pause is no
+        The weekdays that the fitted days have (Monday to Friday where they are too few to tell),
+        in the pause between; empty where the pause is no
         longer than a week or than the longest of the fitted days.
     """
     later = days[days > fitted[-1]]
@@ -30,7 +31,8 @@ def missed_days(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> pd.Datetime
     if len(later) == 0 or later[0] - fitted[-1] <= longest:
         return fitted[:0]
     between = pd.date_range(fitted[-1].normalize(), later[0].normalize(), inclusive="neither")
-    missed = between[between.dayofweek.isin(fitted.dayofweek.unique())]
+    seen = fitted.day_of_week.unique()
+    missed = between[between.day_of_week.isin(seen if len(seen) >= 5 else range(5))]
     warnings.warn(
         f"X goes on at {later[0].date()}, {(later[0] - fitted[-1]).days} days after the last "
         f"fitted day, {fitted[-1].date()}. About {len(missed)} trading days between are taken as "

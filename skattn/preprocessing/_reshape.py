@@ -168,7 +168,8 @@ def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | Non
     names = X.columns.get_level_values(-1)
     found = [NAME_AND_LAG.fullmatch(str(name)) for name in names]
     named = [bool(match and match[1]) for match in found]
-    if not any(named):
+    # x0, x1, ... is scikit-learn's way to name columns that have no name: no lags.
+    if not any(named) or all(re.fullmatch(r"x\d+", str(name)) for name in names):
         return X, None, None
     if not all(named):
         bad = [str(name) for name, is_named in zip(names, named, strict=True) if not is_named]
