@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -39,11 +38,6 @@ def interleaved(tasks: dict[str, Callable[[], object]], repeats: int) -> dict[st
             task()
             seconds[name].append(time.perf_counter() - began)
     return seconds
-
-
-def median(values: list[float]) -> float:
-    """Middle value."""
-    return statistics.median(values)
 
 
 def reset_peak_memory() -> float:

@@ -10,11 +10,12 @@ calls are timed, with their checks and set-up, and divided by the number of epoc
 from __future__ import annotations
 
 import argparse
+from statistics import median
 
 import numpy as np
 import skorch
 import torch
-from _report import describe_machine, interleaved, median
+from _report import describe_machine, interleaved
 from torch import nn
 
 from skattn.base import SequenceRegressor, estimator

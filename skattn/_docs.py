@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import textwrap
 from typing import TypeVar
 
 TRAINING_PARAMETERS = """
@@ -90,6 +89,6 @@ def fill_training_docs(cls: Model) -> Model:
         ("{training_parameters}", TRAINING_PARAMETERS),
         ("{training_attributes}", TRAINING_ATTRIBUTES),
     ):
-        text = text.replace(name, textwrap.dedent(shared).strip())
+        text = text.replace(name, shared.strip())
     cls.__doc__ = text
     return cls

@@ -296,8 +296,6 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         align_y(X, y)
         labels = check_labels(y, "y")
         known = ~np.isnan(labels)
-        if not known.any():
-            raise ValueError(f"y has no label at all: it is NaN in all its {len(known)} rows.")
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
         return r2_score(labels[known], self.predict(X)[known], sample_weight=weight)
 

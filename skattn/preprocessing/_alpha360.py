@@ -194,8 +194,7 @@ class Alpha360(PanelTransformer):
             calendar=calendar,
             fields=sources,
         )
-        latest = [sources.index("volume" if name == "volume" else "close") for name in sources]
-        windows = windows.with_step(DivideByLatest(np.array(latest)))
+        windows = windows.with_step(_divide_by_latest(sources))
         if len(sources) > len(self.fields_):
             kept = np.arange(len(self.fields_))
             windows = windows.with_step(TakeFields(kept), fields=self.fields_)
@@ -323,10 +322,7 @@ class Alpha360(PanelTransformer):
         short = self.length - cube.shape[1]
         if short > 0:
             cube = np.pad(cube, ((0, 0), (short, 0), (0, 0)), constant_values=np.nan)
-        latest = [
-            self.fields_.index("volume" if name == "volume" else "close") for name in self.fields_
-        ]
-        cube = DivideByLatest(np.array(latest))(np.ascontiguousarray(cube), slice(None))
+        cube = _divide_by_latest(self.fields_)(np.ascontiguousarray(cube), slice(None))
         return cube if self.layout == "windows" else _flatten(cube)
 
     def __sklearn_tags__(self) -> Tags:
@@ -352,6 +348,12 @@ def _as_float(column: pd.Series) -> np.ndarray:
             return column.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
     except (TypeError, ValueError) as error:
         raise ValueError(f"Column {column.name!r} is not numeric: {error}") from error
+
+
+def _divide_by_latest(fields: Sequence[str]) -> DivideByLatest:
+    """Volume is divided by the latest volume, everything else by the latest close."""
+    by = [fields.index("volume" if name == "volume" else "close") for name in fields]
+    return DivideByLatest(np.array(by))
 
 
 def _flatten(cube: np.ndarray) -> np.ndarray:

@@ -23,8 +23,8 @@ def missed_days(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> pd.Datetime
     -------
     missed : DatetimeIndex
         The weekdays that the fitted days have (Monday to Friday where they are too few to tell),
-        in the pause between; empty where the pause is no
-        longer than a week or than the longest of the fitted days.
+        in the pause between; empty where the pause is no longer than a week or than the longest of
+        the fitted days.
     """
     later = days[days > fitted[-1]]
     longest = max(USUAL_PAUSE, (fitted[1:] - fitted[:-1]).max() if len(fitted) > 1 else USUAL_PAUSE)
@@ -53,7 +53,7 @@ def warn_of_short_lookback(calendar: pd.DatetimeIndex, days: pd.DatetimeIndex, l
     position = calendar.searchsorted(days[0])
     remembered = remembered_days(length)
     first_needed = max(position - (length - 1), 0)
-    if 0 < position < len(calendar) and first_needed < len(calendar) - remembered:
+    if position > 0 and first_needed < len(calendar) - remembered:
         warnings.warn(
             f"X begins at {days[0].date()}, inside the fitted days, and only the last {remembered} "
             f"of these are remembered: the windows of its first days are padded with NaN. Pass the "

@@ -74,15 +74,13 @@ class Batches:
         self.epoch = first_epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        n = len(self.samples)
-        if self.seed is None:
-            for first in range(0, n, self.batch_size):
-                yield self.samples.batch(slice(first, first + self.batch_size))
-            return
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(n)
-        self.epoch += 1
+        n, order = len(self.samples), None
+        if self.seed is not None:
+            order = np.random.default_rng([self.seed, self.epoch]).permutation(n)
+            self.epoch += 1
         for first in range(0, n, self.batch_size):
-            yield self.samples.batch(order[first : first + self.batch_size])
+            rows = slice(first, first + self.batch_size)
+            yield self.samples.batch(rows if order is None else order[rows])
 
 
 def gather(X: WindowArray | np.ndarray, rows: np.ndarray | slice) -> np.ndarray:

@@ -40,8 +40,6 @@ def check_samples(
     check_consistent_length(windows, y, days, instruments)
     align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
     labels = check_labels(y, f"y{suffix}")
-    if np.isnan(labels).all():
-        raise ValueError(f"y{suffix} has no label at all: it is NaN in all its {len(labels)} rows.")
     for first in range(0, len(windows), CHUNK):
         gather_finite(windows, slice(first, first + CHUNK), f"X{suffix}")
     known_days = days_of(days, X, y, required=False)
@@ -92,9 +90,9 @@ def gather_finite(X: WindowArray | np.ndarray, rows: slice, what: str) -> np.nda
 
 
 def check_labels(y: Any, what: str) -> np.ndarray:
-    """Check labels and make them a float32 array; NaN passes."""
+    """Check labels and make them a float32 array; NaN passes, but not in every row."""
     labels = column_or_1d(y, warn=True)
-    if getattr(labels, "dtype", None) is not None and labels.dtype.kind in "mM":
+    if labels.dtype.kind in "mM":
         raise TypeError(f"{what} must hold numbers (NaN where unlabelled); got {labels.dtype}.")
     try:
         labels = np.asarray(labels, dtype=np.float64)
@@ -109,4 +107,6 @@ def check_labels(y: Any, what: str) -> np.ndarray:
             f"Input {what} contains infinity or a value too large for dtype('{limit}'). "
             f"First at row {row}."
         )
+    if np.isnan(single).all():
+        raise ValueError(f"{what} has no label at all: it is NaN in all its {len(single)} rows.")
     return single
