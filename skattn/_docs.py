@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from dataclasses import fields
 from typing import TypeVar
 
 TRAINING_PARAMETERS = """
@@ -41,6 +43,14 @@ pretrained : path, state dict, fitted regressor or None, default=None
     or a ``sklearn.frozen.FrozenEstimator``.
 freeze : tuple of str, default=()
     Parts of the module whose weights are held as they are, such as ("rnn",).
+checkpoint : path or None, default=None
+    Directory where ``fit`` stores the end of every epoch. A fit that was killed and is run again
+    goes on from there, to the bits that it would have had; one that had ended is given back, or
+    goes on where ``max_epochs`` is raised and nothing had stopped it. Many fits may share the
+    directory: each has a folder, named by its parameters and data, of which functions and classes
+    count by name (changed code wants another directory). With random_state=None the stored seed
+    stays. Of the callbacks, skorch's LRScheduler and EarlyStopping go on too; others begin anew.
+    ``partial_fit`` does not use it.
 warm_start : bool, default=False
     Whether ``fit`` goes on from the weights of the last one (with a new optimizer; ``pretrained``
     counts for the first).
@@ -83,12 +93,24 @@ Model = TypeVar("Model", bound=type)
 
 
 def fill_training_docs(cls: Model) -> Model:
-    """Put the shared texts where a class's docstring asks for them."""
+    """Put the shared texts where a class's docstring asks for them, with the class's defaults."""
     text = inspect.cleandoc(cls.__doc__ or "")
+    defaults = {field.name: field.default for field in fields(cls)}
     for name, shared in (
         ("{training_parameters}", TRAINING_PARAMETERS),
         ("{training_attributes}", TRAINING_ATTRIBUTES),
     ):
+        if name == "{training_parameters}":
+            shared = re.sub(
+                r"^(\w+)( : .*default=)\S+$",
+                lambda line: f"{line[1]}{line[2]}{_quoted(defaults[line[1]])}",
+                shared,
+                flags=re.MULTILINE,
+            )
         text = text.replace(name, shared.strip())
     cls.__doc__ = text
     return cls
+
+
+def _quoted(default: object) -> str:
+    return f'"{default}"' if isinstance(default, str) else repr(default)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,27 +23,25 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skattn._docs import fill_training_docs
-from skattn.panel import align_y
+from skattn.panel import align_y, days_of, instruments_of
 from skattn.training import (
     OPTIMIZERS,
     FitData,
     MaskedLoss,
+    Samples,
     SequenceNet,
     chronological_holdout,
     freeze_parameters,
     load_weights,
 )
+from skattn.training.apply import apply
+from skattn.training.batches import Context
 from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
-from skattn.training.invariant import WideLinear
-from skattn.training.net import StopTraining
+from skattn.training.checkpoint import Checkpoint, open_checkpoint
+from skattn.training.net import StopTraining, no_context
 from skattn.training.parameters import TRAINING_CONSTRAINTS, check_training_parameters
 from skattn.training.runtime import draw_seed, pick_device, seeded
-from skattn.training.samples import check_labels, check_samples, check_windows, gather_finite
-
-# Rows that are predicted at a time. Always as many, so that a row's result does not depend, in
-# any bit, on how many others there are: matrix products of other sizes sum in another order.
-# Nor does it depend on its place among them: see WideLinear.
-PREDICT_ROWS = 512
+from skattn.training.samples import check_labels, check_rows, check_samples
 
 Model = TypeVar("Model", bound=type)
 
@@ -109,6 +109,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
     monitor: str = "valid_loss"
     pretrained: Any = None
     freeze: Sequence[str] = ()
+    checkpoint: str | os.PathLike | None = None
     warm_start: bool = False
     random_state: int | np.random.RandomState | None = None
     device: str = "auto"
@@ -133,7 +134,33 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         module : torch.nn.Module
             ``forward(x)`` takes (B, T, F) to (B,). ``attend(x)``, where it has attention, gives a
             dict of named maps.
+
+        Notes
+        -----
+        Two attributes of the module tell how it wants its rows:
+
+        - ``block_rows``, an int: rows do not see each other, and on a CPU that many at a time may
+          be computed on a thread of their own.
+        - ``cross_sectional``, true: it looks across the stocks of a day. Then
+          ``forward(x, present, **context)`` takes whole days (D, S, T, F) to (D, S); ``present``
+          (D, S) is false for rows that only fill a day up. Days must not see each other.
         """
+
+    def make_context(self) -> Context:
+        """Make what a cross-sectional module gets beside the windows.
+
+        Returns
+        -------
+        context : callable
+            ``context(instruments, n_rows)``, of an Index or None, gives named arrays (n_rows, ...).
+            It is pickled with the model.
+        """
+        return no_context
+
+    def check_instruments(
+        self, instruments: pd.Index | None, *, context: Context, fitting: bool
+    ) -> None:
+        """Look at the instruments of the rows before anything is computed; may warn or raise."""
 
     @with_callbacks
     def fit(
@@ -181,27 +208,18 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             for name in ("net_", "history_", "n_iter_", "pretrained_report_"):
                 self.__dict__.pop(name, None)
         samples = check_samples(self, X, y, days=days, instruments=instruments, reset=not goes_on)
+        valid = None
         if X_val is not None:
             valid = check_samples(self, X_val, y_val, reset=False, suffix="_val")
-            data = FitData(samples.labelled(), valid.labelled())
-        elif self._stops_early(samples.days is not None):
-            train, held_out = chronological_holdout(
-                samples.days, ~np.isnan(samples.y), self.validation_fraction, self.purge
-            )
-            data = FitData(samples.rows(train), samples.rows(held_out))
-        else:
-            data = FitData(samples.labelled(), None)
-        if data.valid is not None and self.monitor != "valid_loss" and data.valid.days is None:
-            raise ValueError(
-                f"monitor={self.monitor!r} needs the trading days of the validation rows: give "
-                f"{'X' if X_val is None else 'X_val'} or y an index with a level 'datetime'."
-            )
-        context = self._init_callback_context(max_subtasks=self.max_epochs)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         seed, device = draw_seed(self.random_state), pick_device(self.device)
         with seeded(seed, device):
             net = self._make_net(device, seed, old=self.net_ if goes_on else None)
-            self._train(net, data, self.max_epochs, EpochTasks(self, context, X, y))
+            data = self._split(net, samples, valid)
+            checkpoint = open_checkpoint(self, net, data)
+            epochs = self.max_epochs if checkpoint is None else checkpoint.epochs_left(net)
+            context = self._init_callback_context(max_subtasks=epochs)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            self._train(net, data, epochs, EpochTasks(self, context, X, y), checkpoint=checkpoint)
         self._keep(net)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
@@ -232,7 +250,8 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         with seeded(seed + (0 if first else self.n_iter_), device):
             # A copy: where this call fails, the last one is still whole.
             net = self._make_net(device, seed) if first else copy.deepcopy(self.net_)
-            self._train(net, FitData(samples.labelled(), None), 1)
+            self._check_days(net, samples, fitting=True)
+            self._train(net, FitData(_trainable(net, samples), None), 1)
         self._keep(net)
         return self
 
@@ -253,28 +272,30 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         -------
         y_pred : ndarray of shape (N,), float32
         """
-        check_is_fitted(self)
-        check_consistent_length(X, days, instruments)
-        return self._apply(X, self._forward)["y"]
+        return self._apply(X, days, instruments, "infer")["y"]
 
-    def attend(self, X: Any) -> dict[str, np.ndarray]:
+    def attend(self, X: Any, *, days: Any = None, instruments: Any = None) -> dict[str, np.ndarray]:
         """Attention maps of each window, by name.
+
+        ``skattn.inspection.attention_weights`` gives them labelled.
 
         Parameters
         ----------
         X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
             Windows of the fitted shape.
+        days, instruments : array-like of shape (N,), default=None
+            As for ``predict``.
 
         Returns
         -------
         maps : dict of str to ndarray of shape (N, ...)
-            Empty for a model without attention.
+            Empty for a model without attention. Maps over the stocks of a day are as wide as the
+            largest day, and NaN beyond a day's own stocks, which come in the order of its rows.
         """
         check_is_fitted(self)
-        module = self.net_.module_
-        if not hasattr(module, "attend"):
+        if not hasattr(self.module_, "attend"):
             return {}
-        return self._apply(X, lambda x: module.attend(x.to(self.net_.device)))
+        return self._apply(X, days, instruments, "attend")
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Coefficient of determination of the labelled rows.
@@ -297,7 +318,12 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         labels = check_labels(y, "y")
         known = ~np.isnan(labels)
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return r2_score(labels[known], self.predict(X)[known], sample_weight=weight)
+        predicted = self.predict(
+            X,
+            days=days_of(None, X, y, required=False),
+            instruments=instruments_of(y) if instruments_of(X) is None else None,
+        )
+        return r2_score(labels[known], predicted[known], sample_weight=weight)
 
     def _make_net(self, device: str, seed: int, old: SequenceNet | None = None) -> SequenceNet:
         """Build and initialize a net; with an old one, on its module and history."""
@@ -329,6 +355,8 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             compile=self.compile,
             verbose=self.verbose,
             seed=seed,
+            days_per_batch=getattr(self, "days_per_batch", 1),
+            context=self.make_context(),
         )
         net.initialize()
         # The net has the module now. The instance it was made of would be pickled beside it.
@@ -337,6 +365,40 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             net.history = copy.deepcopy(old.history)
         return net
 
+    def _split(self, net: SequenceNet, samples: Samples, valid: Samples | None) -> FitData:
+        """Rows to train on and rows that early stopping watches."""
+        self._check_days(net, samples, fitting=True)
+        if valid is not None:
+            data = FitData(_trainable(net, samples), _trainable(net, valid))
+        elif self._stops_early(samples.days is not None):
+            masks = chronological_holdout(
+                samples.days, samples.labelled(), self.validation_fraction, self.purge
+            )
+            data = FitData(*(_trainable(net, samples, mask) for mask in masks))
+        else:
+            data = FitData(_trainable(net, samples), None)
+        if data.valid is not None and self.monitor != "valid_loss" and data.valid.days is None:
+            raise ValueError(
+                f"monitor={self.monitor!r} needs the trading days of the validation rows: give "
+                f"{'X' if valid is None else 'X_val'} or y an index with a level 'datetime'."
+            )
+        return data
+
+    def _check_days(self, net: SequenceNet, samples: Samples, *, fitting: bool) -> None:
+        """Look at what a module that looks across stocks needs to know of its rows."""
+        if not net.cross_sectional:
+            return
+        if samples.days is None and (fitting or self._fit_knew_days):
+            warnings.warn(
+                f"{type(self).__name__} looks across the stocks of a day, but the days of X are "
+                f"not known: each row is taken for a day of its own. Give X an index with a level "
+                f"'datetime', or pass days=.",
+                stacklevel=3,
+            )
+        if fitting:
+            self._fit_knew_days: bool = samples.days is not None
+        self.check_instruments(samples.instruments, context=net.context, fitting=fitting)
+
     def _make_callbacks(self) -> list:
         callbacks: list = [FiniteLoss()]
         if self.clip_value is not None:
@@ -344,7 +406,14 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         # Clones, as of every parameter: a fit leaves what it was given as it was.
         return callbacks + clone(self.callbacks or [], safe=False)
 
-    def _train(self, net: SequenceNet, data: FitData, epochs: int, *callbacks: EpochTasks) -> None:
+    def _train(
+        self,
+        net: SequenceNet,
+        data: FitData,
+        epochs: int,
+        *callbacks: EpochTasks,
+        checkpoint: Checkpoint | None = None,
+    ) -> None:
         """Run epochs; the callbacks that belong to this fit alone are gone after it."""
         own = list(callbacks)
         if data.valid is not None and self._stops_early(True):
@@ -356,7 +425,10 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         try:
             net.notify("on_train_begin", X=data, y=None)
             with contextlib.suppress(StopTraining):
-                net.fit_loop(data, epochs=epochs)
+                if checkpoint is None:
+                    net.fit_loop(data, epochs=epochs)
+                else:
+                    checkpoint.fit_loop(net, data, epochs)
             net.notify("on_train_end", X=data, y=None)
             if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
                 raise ValueError(
@@ -390,31 +462,20 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         """The trained torch module."""
         return self.net_.module_
 
-    def _forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        return {"y": self.net_.infer(x)}
-
     @property
     def _n_fields(self) -> int:
         """Fields a step: a 2-D X is univariate."""
         return self.n_features_in_ if self._fit_ndim == 3 else 1
 
-    def _apply(self, X: Any, function: Callable[[torch.Tensor], dict[str, torch.Tensor]]) -> Any:
-        """Call a function on blocks of equal size and join what it gives for each row."""
+    def _apply(self, X: Any, days: Any, instruments: Any, what: str) -> dict[str, np.ndarray]:
+        """Predictions ("infer", named "y") or attention maps ("attend") of each row."""
         check_is_fitted(self)
-        X = check_windows(self, X, reset=False)
-        self.net_.module_.eval()
-        parts: dict[str, list[np.ndarray]] = {}
-        with torch.inference_mode(), WideLinear():
-            for first in range(0, len(X), PREDICT_ROWS):
-                block = gather_finite(X, slice(first, first + PREDICT_ROWS), "X")
-                n_rows = len(block)
-                if n_rows < PREDICT_ROWS:
-                    block = np.concatenate(
-                        [block, np.zeros((PREDICT_ROWS - n_rows, *block.shape[1:]), np.float32)]
-                    )
-                for name, values in function(torch.from_numpy(block)).items():
-                    parts.setdefault(name, []).append(values[:n_rows].float().cpu().numpy())
-        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+        net = self.net_
+        samples = check_rows(self, X, days=days, instruments=instruments)
+        self._check_days(net, samples, fitting=False)
+        if what == "attend":
+            return apply(net, samples, net.module_.attend)
+        return apply(net, samples, lambda x, **context: {"y": net.forward_block(x, **context)})
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")
@@ -423,3 +484,11 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
+
+
+def _trainable(net: SequenceNet, samples: Samples, rows: np.ndarray | None = None) -> Samples:
+    """Labelled rows, or the whole days that have one, where the others are context."""
+    rows = samples.labelled() if rows is None else rows
+    if net.cross_sectional:
+        rows = samples.whole_days(rows)
+    return samples if rows.all() else samples.rows(rows)

@@ -7,10 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from skattn.models.alstm import ALSTM, ALSTMRegressor
+    from skattn.models.gru import GRU, GRURegressor
+    from skattn.models.hist import HIST, HISTRegressor
+    from skattn.models.lstm import LSTM, LSTMRegressor
+    from skattn.models.sfm import SFM, SFMRegressor
+    from skattn.models.transformer import Transformer, TransformerRegressor
 
-_HOMES = {"ALSTM": "alstm", "ALSTMRegressor": "alstm"}
+__all__ = [
+    "ALSTM",
+    "GRU",
+    "HIST",
+    "LSTM",
+    "SFM",
+    "ALSTMRegressor",
+    "GRURegressor",
+    "HISTRegressor",
+    "LSTMRegressor",
+    "SFMRegressor",
+    "Transformer",
+    "TransformerRegressor",
+]
 
-__all__ = ["ALSTM", "ALSTMRegressor"]
+_HOMES = {name: name.removesuffix("Regressor").lower() for name in __all__}
 
 
 def __getattr__(name: str) -> Any:

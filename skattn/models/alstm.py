@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Integral
 from typing import ClassVar
 
 import torch
@@ -10,8 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
 from skattn.base import SequenceRegressor, estimator
-
-RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
+from skattn.models._recurrent import BLOCK_ROWS, RECURRENT_CONSTRAINTS, RNNS, make_rnn, time_major
 
 
 class ALSTM(nn.Module):
@@ -44,6 +43,9 @@ class ALSTM(nn.Module):
     (torch.Size([5]), torch.Size([5, 60]))
     """
 
+    attention_axes: ClassVar[dict] = {"time": ("lag",)}
+    block_rows = BLOCK_ROWS
+
     def __init__(
         self,
         n_features: int,
@@ -56,9 +58,7 @@ class ALSTM(nn.Module):
         self.net = nn.Sequential()
         self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
         self.net.add_module("act", nn.Tanh())
-        # torch warns of dropout in a single layer, where it has no effect.
-        between = dropout if num_layers > 1 else 0.0
-        self.rnn = RNNS[rnn](hidden_size, hidden_size, num_layers, dropout=between)
+        self.rnn = make_rnn(rnn, hidden_size, hidden_size, num_layers, dropout)
         self.fc_out = nn.Linear(2 * hidden_size, 1)
         self.att_net = nn.Sequential()
         self.att_net.add_module("att_fc_in", nn.Linear(hidden_size, hidden_size // 2))
@@ -87,8 +87,7 @@ class ALSTM(nn.Module):
         return {"time": weights[:, :, 0].T}
 
     def _states_and_weights(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        # Time first, (T, B, ...): the recurrence then reads contiguous memory.
-        states, _ = self.rnn(self.net(x.transpose(0, 1).contiguous()))
+        states, _ = self.rnn(self.net(time_major(x)))
         return states, torch.softmax(self.att_net(states), dim=0)
 
 
@@ -141,11 +140,9 @@ class ALSTMRegressor(SequenceRegressor):
     dropout: float = 0.0
 
     _parameter_constraints: ClassVar[dict] = {
-        **SequenceRegressor._parameter_constraints,
+        **RECURRENT_CONSTRAINTS,
         "hidden_size": [Interval(Integral, 2, None, closed="left")],
-        "num_layers": [Interval(Integral, 1, None, closed="left")],
         "rnn": [StrOptions(set(RNNS))],
-        "dropout": [Interval(Real, 0, 1, closed="left")],
     }
 
     def build_module(self, n_steps: int, n_features: int) -> ALSTM:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,11 +11,15 @@ import torch
 
 from skattn.panel import WindowArray
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[Any, torch.Tensor]
+
+# What a module that looks across stocks gets beside the windows: arrays (n, ...) by name, of the
+# instruments of n rows (None where they are unknown).
+Context = Callable[[pd.Index | None, int], Mapping[str, np.ndarray]]
 
 
 class Samples:
-    """Windows with their labels and days, from which batches are taken by row.
+    """Windows with their labels, days and instruments, from which batches are taken by row.
 
     Parameters
     ----------
@@ -25,26 +29,48 @@ class Samples:
         Labels.
     days : DatetimeIndex of length N, default=None
         Trading day of each row, where it is known.
+    instruments : Index of length N, default=None
+        Stock of each row, where it is known.
     """
 
     def __init__(
-        self, X: WindowArray | np.ndarray, y: np.ndarray, days: pd.DatetimeIndex | None = None
+        self,
+        X: WindowArray | np.ndarray,
+        y: np.ndarray,
+        days: pd.DatetimeIndex | None = None,
+        instruments: pd.Index | None = None,
     ) -> None:
         self.X = X
         self.y = y
         self.days = days
+        self.instruments = instruments
 
     def __len__(self) -> int:
         return len(self.y)
 
     def rows(self, rows: np.ndarray) -> Samples:
         """Take some of the rows as Samples of their own."""
-        return Samples(self.X[rows], self.y[rows], None if self.days is None else self.days[rows])
+        return Samples(
+            self.X[rows],
+            self.y[rows],
+            None if self.days is None else self.days[rows],
+            None if self.instruments is None else self.instruments[rows],
+        )
 
-    def labelled(self) -> Samples:
-        """Take the rows that have a label."""
-        known = ~np.isnan(self.y)
-        return self if known.all() else self.rows(known)
+    def labelled(self) -> np.ndarray:
+        """Tell the rows that have a label."""
+        return ~np.isnan(self.y)
+
+    def day_codes(self) -> np.ndarray:
+        """Give each row the number of its day; where days are unknown each row is one."""
+        if self.days is None:
+            return np.arange(len(self))
+        return pd.factorize(self.days, sort=True)[0]
+
+    def whole_days(self, rows: np.ndarray) -> np.ndarray:
+        """Widen a mask of rows to all the rows of their days."""
+        codes = self.day_codes()
+        return np.isin(codes, codes[rows])
 
     def batch(self, rows: np.ndarray | slice) -> Batch:
         """Take some of the rows as tensors: windows (B, T, F) and labels (B,)."""
@@ -74,13 +100,61 @@ class Batches:
         self.epoch = first_epoch
 
     def __iter__(self) -> Iterator[Batch]:
-        n, order = len(self.samples), None
-        if self.seed is not None:
-            order = np.random.default_rng([self.seed, self.epoch]).permutation(n)
-            self.epoch += 1
-        for first in range(0, n, self.batch_size):
+        order = self._order(len(self.samples))
+        for first in range(0, len(self.samples), self.batch_size):
             rows = slice(first, first + self.batch_size)
             yield self.samples.batch(rows if order is None else order[rows])
+
+    def _order(self, n: int) -> np.ndarray | None:
+        if self.seed is None:
+            return None
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(n)
+        self.epoch += 1
+        return order
+
+
+class DayBatches(Batches):
+    """Iterates over whole days, for modules that look across stocks.
+
+    A batch is ``({"x": (D, S, T, F), "present": (D, S), ...}, y: (D, S))`` for D days of at most S
+    stocks. Where a day has fewer, the rest of its rows is not present: zeros, without a label.
+    """
+
+    def __init__(
+        self,
+        samples: Samples,
+        days_per_batch: int,
+        context: Context,
+        *,
+        seed: int | None = None,
+        first_epoch: int = 0,
+    ) -> None:
+        super().__init__(samples, days_per_batch, seed=seed, first_epoch=first_epoch)
+        self.context = context
+        self.days = rows_by_day(samples.day_codes())
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self._order(len(self.days))
+        days = self.days if order is None else [self.days[number] for number in order]
+        for first in range(0, len(days), self.batch_size):
+            yield self.batch_of(days[first : first + self.batch_size])
+
+    def batch_of(self, days: list[np.ndarray]) -> Batch:
+        """Lay the rows of some days out as a batch."""
+        samples, rows = self.samples, np.concatenate(days)
+        sizes = np.array([len(day) for day in days])
+        present = np.arange(sizes.max()) < sizes[:, None]
+        instruments = None if samples.instruments is None else samples.instruments[rows]
+        inputs = {"x": gather(samples.X, rows), **self.context(instruments, len(rows))}
+        padded = {name: _pad(values, present, 0) for name, values in inputs.items()}
+        padded["present"] = torch.from_numpy(present)
+        return padded, _pad(samples.y[rows], present, np.nan)
+
+
+def rows_by_day(codes: np.ndarray) -> list[np.ndarray]:
+    """Row numbers of each day, days in order."""
+    order = codes.argsort(kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
 
 
 def gather(X: WindowArray | np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
@@ -88,3 +162,12 @@ def gather(X: WindowArray | np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
     if isinstance(X, WindowArray):
         return X.gather(rows).astype(np.float32, copy=False)
     return X[rows].copy() if isinstance(rows, slice) else X.take(rows, axis=0)
+
+
+def _pad(values: np.ndarray, present: np.ndarray, fill: float) -> torch.Tensor:
+    """Lay rows out as (D, S, ...)."""
+    if present.all():
+        return torch.from_numpy(values.reshape(*present.shape, *values.shape[1:]))
+    padded = np.full((*present.shape, *values.shape[1:]), fill, dtype=values.dtype)
+    padded[present] = values
+    return torch.from_numpy(padded)

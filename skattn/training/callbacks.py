@@ -11,7 +11,7 @@ from sklearn.callback import CallbackContext
 from skorch.callbacks import Callback
 
 from skattn.metrics import ic_score, rank_ic_score
-from skattn.training.batches import Samples
+from skattn.training.batches import Batch, Samples, rows_by_day
 
 # What early stopping can watch: whether less is better.
 MONITORS = {"valid_loss": True, "valid_ic": False, "valid_rank_ic": False}
@@ -52,16 +52,24 @@ class ValidScore(Callback):
         """Forget the last epoch's predictions."""
         self.predicted_: list[np.ndarray] = []
 
-    def on_batch_end(self, net: Any, training: bool, y_pred: torch.Tensor, **kwargs: Any) -> None:
+    def on_batch_end(
+        self, net: Any, batch: Batch, training: bool, y_pred: torch.Tensor, **kwargs: Any
+    ) -> None:
         """Keep the predictions."""
         if not training:
-            self.predicted_.append(y_pred.detach().cpu().numpy())
+            predicted, inputs = y_pred.detach().cpu(), batch[0]
+            if net.cross_sectional:
+                predicted = predicted[inputs["present"]]
+            self.predicted_.append(predicted.numpy())
 
     def on_epoch_end(self, net: Any, dataset_valid: Samples, **kwargs: Any) -> None:
         """Compute the score."""
-        predicted = np.concatenate(self.predicted_)
+        predicted, samples = np.concatenate(self.predicted_), dataset_valid
         self.predicted_ = []
-        score = _SCORES[self.name](dataset_valid.y, predicted, days=dataset_valid.days)
+        # Batches of days come in the order of the days, others in that of the rows.
+        if net.cross_sectional:
+            samples = samples.rows(np.concatenate(rows_by_day(samples.day_codes())))
+        score = _SCORES[self.name](samples.y, predicted, days=samples.days)
         if np.isnan(score):
             raise ValueError(
                 f"monitor={self.name!r} has no value: no validation day has two labelled stocks "

@@ -40,6 +40,7 @@ class MaskedLoss(nn.Module):
                 f"The module must give one value a window, shape {tuple(y.shape)}; it gave "
                 f"{tuple(predicted.shape)}. Let forward(x) end in [:, 0]."
             )
+        predicted, y = predicted.flatten(), y.flatten()
         labelled = ~torch.isnan(y)
         if not labelled.all():
             predicted, y = predicted[labelled], y[labelled]

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from skorch.utils import to_tensor
 
-from skattn.training.batches import Batches, FitData, Samples
+from skattn.training.batches import Batches, Context, DayBatches, FitData, Samples
+from skattn.training.blocks import by_rows
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -27,12 +31,22 @@ class StopTraining(Exception):  # noqa: N818 - nothing went wrong
     """A callback has ended training; skorch's use KeyboardInterrupt, as a user's Ctrl-C does."""
 
 
+def no_context(instruments: pd.Index | None, n_rows: int) -> Mapping[str, np.ndarray]:
+    """Give the module nothing beside the windows."""
+    return {}
+
+
 class SequenceNet(NeuralNet):
     """skorch's training loop over whole blocks of windows.
 
     It differs from its parent in where batches come from (rows are gathered a block at a time,
-    where skorch's default fetches them one by one), in the precision of the forward pass, and in
-    compiling the module in place, so that the names of its weights stay.
+    where skorch's default fetches them one by one), in the forward pass (its precision, and rows
+    on several threads), and in compiling the module in place, so that the names of its weights
+    stay.
+
+    A module whose rows do not see each other may say so with an attribute ``block_rows``: on a CPU
+    that many rows at a time are then computed on a thread of their own. One that looks across
+    stocks has a true attribute ``cross_sectional`` and gets batches of whole days.
 
     Parameters
     ----------
@@ -42,14 +56,26 @@ class SequenceNet(NeuralNet):
         "bf16" runs the forward pass under autocast.
     seed : int, default=0
         Of the order of the batches.
+    days_per_batch : int, default=1
+        Days in a batch, for a module that looks across stocks.
+    context : callable, default=no_context
+        What such a module gets beside the windows, by the instruments of the rows.
     """
 
     def __init__(
-        self, *args: Any, precision: str = "float32", seed: int = 0, **kwargs: Any
+        self,
+        *args: Any,
+        precision: str = "float32",
+        seed: int = 0,
+        days_per_batch: int = 1,
+        context: Context = no_context,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.precision = precision
         self.seed = seed
+        self.days_per_batch = days_per_batch
+        self.context = context
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -74,10 +100,16 @@ class SequenceNet(NeuralNet):
         return X.train, X.valid
 
     def get_iterator(self, dataset: Samples, training: bool = False) -> Batches:
-        """Blocks of rows: shuffled for training, else in order."""
-        if training:
-            return Batches(dataset, self.batch_size, seed=self.seed, first_epoch=len(self.history))
-        return Batches(dataset, self.batch_size)
+        """Blocks of rows, or of days: shuffled for training, else in order."""
+        shuffled = {"seed": self.seed, "first_epoch": len(self.history)} if training else {}
+        if self.cross_sectional:
+            return DayBatches(dataset, self.days_per_batch, self.context, **shuffled)
+        return Batches(dataset, self.batch_size, **shuffled)
+
+    @property
+    def cross_sectional(self) -> bool:
+        """Whether the module looks across the stocks of a day."""
+        return getattr(self.module_, "cross_sectional", False)
 
     def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
         """Compile the module in place."""
@@ -85,13 +117,22 @@ class SequenceNet(NeuralNet):
             module.compile()
         return module
 
-    def infer(self, x: torch.Tensor, **fit_params: Any) -> torch.Tensor:
-        """Forward pass, in the precision asked for; float32 comes out."""
+    def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
+        """Forward pass of a batch, in the precision asked for; float32 comes out."""
         x = to_tensor(x, device=self.device)
+        if isinstance(x, Mapping):
+            return self.forward_block(**x)
+        block_rows = getattr(self.module_, "block_rows", None)
+        if block_rows and not self.compile:
+            return by_rows(self.forward_block, x, self.module_, block_rows)
+        return self.forward_block(x)
+
+    def forward_block(self, x: torch.Tensor, **context: torch.Tensor) -> torch.Tensor:
+        """Forward pass of rows as they are, in the precision asked for."""
         if self.precision == "float32":
-            return self.module_(x, **fit_params)
+            return self.module_(x, **context)
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
-            return self.module_(x, **fit_params).float()
+            return self.module_(x, **context).float()
 
     def get_loss(
         self, y_pred: torch.Tensor, y_true: torch.Tensor, X: Any = None, training: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from numbers import Integral, Real
 from typing import Any
 
@@ -27,6 +28,7 @@ TRAINING_CONSTRAINTS: dict[str, list] = {
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "monitor": [StrOptions(set(MONITORS))],
     "freeze": [tuple, list],
+    "checkpoint": [str, os.PathLike, None],
     "warm_start": ["boolean"],
     "random_state": ["random_state"],
     "device": [str],

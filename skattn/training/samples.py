@@ -9,7 +9,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
-from skattn.panel import WindowArray, align_y, check_panel_input, days_of
+from skattn.panel import (
+    WindowArray,
+    align_y,
+    check_panel_input,
+    days_of,
+    instruments_of,
+)
 from skattn.panel._windows import CHUNK
 from skattn.preprocessing._alpha360 import FIELDS
 from skattn.training.batches import Samples, gather
@@ -42,8 +48,27 @@ def check_samples(
     labels = check_labels(y, f"y{suffix}")
     for first in range(0, len(windows), CHUNK):
         gather_finite(windows, slice(first, first + CHUNK), f"X{suffix}")
-    known_days = days_of(days, X, y, required=False)
-    return Samples(windows, labels, known_days)
+    return Samples(windows, labels, *_days_and_instruments(days, instruments, X, y))
+
+
+def check_rows(
+    estimator: BaseEstimator, X: Any, *, days: Any = None, instruments: Any = None
+) -> Samples:
+    """Check X, days and instruments for prediction: samples whose labels are unknown."""
+    windows = check_windows(estimator, X, reset=False)
+    check_consistent_length(windows, days, instruments)
+    unknown = np.full(len(windows), np.nan, dtype=np.float32)
+    return Samples(windows, unknown, *_days_and_instruments(days, instruments, X))
+
+
+def _days_and_instruments(
+    days: Any, instruments: Any, *carriers: Any
+) -> tuple[pd.DatetimeIndex | None, pd.Index | None]:
+    known_days = days_of(days, *carriers, required=False)
+    if instruments is not None:
+        return known_days, pd.Index(column_or_1d(instruments))
+    known = (instruments_of(carrier) for carrier in carriers)
+    return known_days, next((found for found in known if found is not None), None)
 
 
 def check_windows(estimator: BaseEstimator, X: Any, *, reset: bool) -> WindowArray | np.ndarray:
@@ -69,19 +94,20 @@ def _refuse_flat_windows(X: pd.DataFrame, name: str) -> None:
         )
 
 
-def gather_finite(X: WindowArray | np.ndarray, rows: slice, what: str) -> np.ndarray:
+def gather_finite(X: WindowArray | np.ndarray, rows: slice | np.ndarray, what: str) -> np.ndarray:
     """Gather windows and check that no value is missing or infinite."""
     batch = gather(X, rows)
     if not np.isfinite(batch.sum()) and not np.isfinite(batch).all():
-        bad = np.flatnonzero(~np.isfinite(batch).all(axis=(1, 2)))
-        row = (rows.start or 0) + int(bad[0])
+        numbers = np.arange(len(X))[rows]
+        bad = numbers[~np.isfinite(batch).all(axis=(1, 2))]
+        row = int(bad[0])
         index = getattr(X, "index", None)
         where = f"row {row}" if index is None else f"row {row}, {index[row]}"
         if np.isnan(batch).any():
             raise ValueError(
-                f"Input {what} contains NaN (first at {where}; {len(bad)} of rows {rows.start} to "
-                f"{rows.start + len(batch) - 1}). Windows reach back before a stock's first day or "
-                f"over days it misses: fill them before the regressor, for example with "
+                f"Input {what} contains NaN (first at {where}; {len(bad)} of rows "
+                f"{numbers.min()} to {numbers.max()}). Windows reach back before a stock's first "
+                f"day or over days it misses: fill them before the regressor, for example with "
                 f"skattn.preprocessing.RobustZScore(fill_value=0.0) or, for 2-D X, "
                 f"sklearn.impute.SimpleImputer."
             )

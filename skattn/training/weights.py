@@ -33,12 +33,14 @@ def load_weights(module: nn.Module, source: Any) -> Bunch:
     Raises
     ------
     ValueError
-        The file cannot be read as weights, or nothing in it matches.
+        The file cannot be read as weights, nothing in it matches, or it has an LSTM where the
+        module has a GRU or the other way round.
     TypeError
         The source is none of the above.
     """
     weights = _read(source)
     own = module.state_dict()
+    _check_base(weights, own)
     fits = {
         name: value
         for name, value in weights.items()
@@ -124,6 +126,27 @@ def _read(source: Any) -> Mapping[str, torch.Tensor]:
     if not isinstance(weights, Mapping) or not all(map(torch.is_tensor, weights.values())):
         raise ValueError("pretrained must hold a state dict: a mapping of names to tensors.")
     return weights
+
+
+# Gates of a recurrent unit, by which its kind is told.
+UNITS = {3: "gru", 4: "lstm"}
+
+
+def _check_base(weights: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> None:
+    """Where both have a recurrent network of the same name, it must be of the same kind."""
+    for name in own:
+        if name.endswith("weight_hh_l0") and name in weights:
+            theirs, ours = (UNITS.get(_gates(state[name])) for state in (weights, own))
+            if theirs and ours and theirs != ours:
+                raise ValueError(
+                    f"pretrained holds the weights of {theirs!r} units and the module has "
+                    f"{ours!r} units: use a model or rnn={theirs!r} that fits them."
+                )
+
+
+def _gates(weight: torch.Tensor) -> int:
+    rows, hidden = weight.shape if weight.ndim == 2 else (0, 1)
+    return rows // hidden if rows % hidden == 0 else 0
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> str:

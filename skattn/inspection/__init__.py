@@ -1,0 +1,5 @@
+"""Looking into fitted models."""
+
+from skattn.inspection._attention import AttentionMap, attention_weights
+
+__all__ = ["AttentionMap", "attention_weights"]

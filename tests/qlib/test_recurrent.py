@@ -1,0 +1,260 @@
+"""GRU and LSTM and their training against qlib's GRUModel and LSTMModel, from the same weights."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch.nn.functional import mse_loss
+
+from skattn.models.alstm import ALSTM, ALSTMRegressor
+from skattn.models.gru import GRU, GRURegressor
+from skattn.models.hist import HISTRegressor
+from skattn.models.lstm import LSTM, LSTMRegressor
+from skattn.training import load_weights
+from skattn.training.batches import Batches, Samples
+
+pytestmark = pytest.mark.qlib
+
+TOLERANCE = 1e-5
+LR, CLIP = 1e-3, 3.0
+CHECKPOINTS = Path(__file__).resolve().parents[3] / "shared" / "data" / "qlib_checkpoints"
+
+MODULES = {"gru": GRU, "lstm": LSTM}
+REGRESSORS = {"gru": GRURegressor, "lstm": LSTMRegressor}
+RNNS = pytest.mark.parametrize("rnn", ["gru", "lstm"])
+LAYERS = pytest.mark.parametrize("num_layers", [1, 2])
+SHAPES = pytest.mark.parametrize(
+    ("n_rows", "n_steps", "n_features", "hidden_size"),
+    [
+        (1, 1, 1, 1),
+        (2, 20, 6, 16),
+        (5, 7, 1, 3),
+        (17, 30, 5, 33),
+        (32, 60, 6, 64),
+        (3, 120, 2, 9),
+    ],
+)
+
+
+@pytest.fixture(scope="module")
+def make_theirs():
+    pytest.importorskip("qlib")
+
+    def make(rnn: str, *args, **kwargs) -> torch.nn.Module:
+        module = import_module(f"qlib.contrib.model.pytorch_{rnn}")
+        return getattr(module, f"{rnn.upper()}Model")(*args, **kwargs)
+
+    return make
+
+
+def random_weights(module: torch.nn.Module, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Weights that are larger than a fresh module's, so that gates open and close."""
+    rng = np.random.default_rng(seed)
+    weights = {}
+    for name, value in module.state_dict().items():
+        std = 1.5 / np.sqrt(value.shape[-1]) if value.ndim > 1 else 0.3
+        weights[name] = torch.from_numpy(rng.normal(0, std, value.shape).astype(np.float32))
+    return weights
+
+
+def normal(*shape: int, seed: int = 1) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+
+
+def flat(x: torch.Tensor) -> torch.Tensor:
+    """Windows (B, T, F) as qlib has them: (B, F * T), feature by feature."""
+    return x.transpose(1, 2).reshape(len(x), -1)
+
+
+@SHAPES
+@LAYERS
+@RNNS
+def test_outputs_and_gradients(
+    make_theirs, rnn, num_layers, n_rows, n_steps, n_features, hidden_size
+):
+    theirs = make_theirs(rnn, n_features, hidden_size, num_layers)
+    ours = MODULES[rnn](n_features, hidden_size, num_layers)
+    weights = random_weights(theirs)
+    theirs.load_state_dict(weights, strict=True)
+    ours.load_state_dict(weights, strict=True)
+    x, y = normal(n_rows, n_steps, n_features), normal(n_rows, seed=2)
+
+    seen = {}
+    for name, module in (("ours", ours), ("theirs", theirs)):
+        leaf = x.clone().requires_grad_()
+        predicted = module(leaf) if name == "ours" else module(flat(leaf))
+        if name == "ours":
+            assert predicted.shape == (n_rows,)
+        # qlib squeezes a single row to a scalar.
+        predicted = predicted.reshape(n_rows)
+        mse_loss(predicted, y).backward()
+        gradients = {key: p.grad for key, p in module.named_parameters()}
+        seen[name] = {**gradients, "predicted": predicted.detach(), "x": leaf.grad}
+    assert set(seen["ours"]) == set(seen["theirs"])
+    for key, expected in seen["theirs"].items():
+        assert_allclose(seen["ours"][key], expected, rtol=0, atol=TOLERANCE, err_msg=key)
+
+
+@LAYERS
+@RNNS
+def test_state_dicts_load_both_ways(make_theirs, rnn, num_layers):
+    ours, theirs = MODULES[rnn](4, 7, num_layers), make_theirs(rnn, 4, 7, num_layers)
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    x = normal(6, 11, 4)
+    for source, target in ((ours, theirs), (theirs, ours)):
+        target.load_state_dict(random_weights(source, seed=len(type(source).__name__)))
+        source.load_state_dict(target.state_dict(), strict=True)
+        with torch.no_grad():
+            assert_allclose(ours(x), theirs(flat(x)), rtol=0, atol=TOLERANCE)
+
+
+@LAYERS
+@RNNS
+def test_dropout_is_off_in_eval(make_theirs, rnn, num_layers):
+    ours = MODULES[rnn](4, 8, 2, dropout=0.5).eval()
+    theirs = make_theirs(rnn, 4, 8, 2, dropout=0.5).eval()
+    theirs.load_state_dict(ours.state_dict(), strict=True)
+    assert ours.rnn.dropout == theirs.rnn.dropout == 0.5
+    x = normal(6, 11, 4)
+    with torch.no_grad():
+        assert_allclose(ours(x), theirs(flat(x)), rtol=0, atol=TOLERANCE)
+        assert not torch.equal(ours.train()(x), ours(x))
+
+
+# 300 rows a batch are more than one block of rows, and the blocks are unequal.
+@pytest.mark.parametrize(
+    ("n_rows", "batch_size", "num_layers", "hidden_size", "weight_decay"),
+    [(74, 16, 2, 8, 0.0), (74, 16, 1, 7, 0.1), (1300, 300, 2, 2, 0.0)],
+)
+@RNNS
+def test_twenty_steps_of_training(
+    make_theirs, rnn, n_rows, batch_size, num_layers, hidden_size, weight_decay
+):
+    epochs = 4
+    x = normal(n_rows, 12, 3)
+    # Large labels: some gradients are above the clip, some are not.
+    y = 20 * x[:, -2, 0] + 10 * normal(n_rows, seed=2)
+    theirs = make_theirs(rnn, 3, hidden_size, num_layers)
+    weights = random_weights(theirs)
+    theirs.load_state_dict(weights)
+    regressor = REGRESSORS[rnn](
+        hidden_size=hidden_size,
+        num_layers=num_layers,
+        lr=LR,
+        weight_decay=weight_decay,
+        batch_size=batch_size,
+        max_epochs=epochs,
+        clip_value=CLIP,
+        early_stopping=False,
+        pretrained=weights,
+        random_state=3,
+        device="cpu",
+    ).fit(x.numpy(), y.numpy())
+
+    adam = torch.optim.Adam(theirs.parameters(), lr=LR, weight_decay=weight_decay)
+    batches = Batches(Samples(x.numpy(), y.numpy()), batch_size, seed=regressor.net_.seed)
+    losses, sizes, clipped = [], [], []
+    for _ in range(epochs):
+        for x_batch, y_batch in batches:
+            loss = mse_loss(theirs(flat(x_batch)), y_batch)
+            adam.zero_grad()
+            loss.backward()
+            clipped += [float((p.grad.abs() > CLIP).float().mean()) for p in theirs.parameters()]
+            torch.nn.utils.clip_grad_value_(theirs.parameters(), CLIP)
+            adam.step()
+            sizes.append(len(x_batch))
+            losses.append(loss.item())
+    assert len(sizes) == 20
+    assert 0 < np.mean(clipped) < 1
+
+    trained = regressor.module_.state_dict()
+    for name, expected in theirs.state_dict().items():
+        assert (expected - weights[name]).abs().max() > LR, name
+        assert_allclose(trained[name], expected, rtol=0, atol=TOLERANCE, err_msg=name)
+    by_epoch = np.reshape(sizes, (epochs, -1)), np.reshape(losses, (epochs, -1))
+    mean_losses = np.average(by_epoch[1], axis=1, weights=by_epoch[0])
+    assert_allclose(regressor.history_["train_loss"], mean_losses, rtol=TOLERANCE)
+    with torch.no_grad():
+        expected = theirs.eval()(flat(x))
+    assert_allclose(regressor.predict(x.numpy()), expected, rtol=0, atol=TOLERANCE)
+
+
+@pytest.fixture(params=["gru", "lstm"])
+def checkpoint(request):
+    path = CHECKPOINTS / f"model_{request.param}_csi300.pkl"
+    if not path.exists():
+        pytest.skip(f"no checkpoint at {path}")
+    return request.param, path
+
+
+@pytest.mark.realdata
+def test_published_checkpoints_predict_the_same(make_theirs, checkpoint):
+    rnn, path = checkpoint
+    theirs = make_theirs(rnn).eval()
+    theirs.load_state_dict(torch.load(path, map_location="cpu", weights_only=True), strict=True)
+    # Scaled windows: some cells are at the clip of 3.
+    x = normal(450, 60, 6).mul(1.5).clamp(-3, 3)
+    # The weights are held, so that a fit loads them and trains none but the output's bias.
+    regressor = REGRESSORS[rnn](
+        pretrained=path,
+        freeze=["rnn", "fc_out.weight"],
+        lr=1e-12,
+        max_epochs=1,
+        early_stopping=False,
+        random_state=0,
+        device="cpu",
+    ).fit(x[:5].numpy(), np.arange(5.0))
+    assert regressor.pretrained_report_ == {
+        "loaded": sorted(theirs.state_dict()),
+        "missing": [],
+        "unexpected": [],
+    }
+    module = MODULES[rnn](6).eval()
+    load_weights(module, path)
+    with torch.no_grad():
+        expected = theirs(flat(x))
+        # The GRU's predictions reach 60: there 1e-5 is three steps of float32, hence relative, too.
+        close = {"rtol": TOLERANCE, "atol": TOLERANCE}
+        assert_allclose(regressor.predict(x.numpy()), expected, **close)
+        assert_allclose(module(x), expected, **close)
+
+
+@pytest.mark.realdata
+def test_published_checkpoints_fit_the_models_over_them(checkpoint):
+    rnn, path = checkpoint
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    other = "lstm" if rnn == "gru" else "gru"
+    x = normal(12, 60, 6).numpy()
+    once = {"pretrained": path, "max_epochs": 1, "early_stopping": False, "device": "cpu"}
+    days = np.repeat(np.array(["2024-01-02", "2024-01-03"], dtype="datetime64[D]"), 6)
+
+    hist = HISTRegressor(rnn=rnn, freeze=["rnn"], **once).fit(x, x[:, -1, 0], days=days)
+    report = hist.pretrained_report_
+    # HIST's output layer is of the same name and size, and qlib's loads it, too.
+    assert report.loaded == sorted(weights)
+    assert report.unexpected == []
+    assert {name.split(".")[0] for name in report.missing} == {
+        *("fc_es", "fc_es_fore", "fc_es_back", "fc_is", "fc_is_fore", "fc_is_back", "fc_indi"),
+    }
+    for name, value in hist.module_.rnn.state_dict().items():
+        assert torch.equal(value, weights[f"rnn.{name}"])
+
+    # The state of ALSTM's first layer reads the embedding, as wide as the state.
+    alstm = ALSTMRegressor(rnn=rnn, freeze=["rnn"], **once).fit(x, x[:, -1, 0])
+    report = alstm.pretrained_report_
+    misfits = ["fc_out.weight", "rnn.weight_ih_l0"]
+    assert report.unexpected == misfits
+    assert report.loaded == sorted(set(weights) - set(misfits))
+    assert report.missing == sorted(set(ALSTM(6, rnn=rnn).state_dict()) - set(report.loaded))
+    for name in report.loaded:
+        if name.startswith("rnn"):
+            assert torch.equal(alstm.module_.state_dict()[name], weights[name])
+
+    # The other unit's gates are of another number.
+    with pytest.raises(ValueError, match=f"'{rnn}' units and the module has '{other}' units"):
+        HISTRegressor(rnn=other, **once).fit(x, x[:, -1, 0], days=days)
