@@ -138,6 +138,9 @@ def measure(pair: Pair, variants: list[str], arguments: argparse.Namespace) -> N
     """Time one model and print its rows."""
     n_windows, small = arguments.windows, min(arguments.windows, 2 * pair.batch_size)
     n_rows = len(pair.data.rows(pair.name, n_windows)[0])
+    n_by_qlib = rows_trained(pair.name, n_rows, pair.batch_size)
+    if n_by_qlib == 0:
+        raise ValueError(f"qlib trains {pair.name} on full batches: {pair.batch_size} windows.")
     train_target, predict_target = TARGETS[pair.name]
 
     # First of all, while qlib's weights are as they were made.
@@ -163,7 +166,6 @@ def measure(pair: Pair, variants: list[str], arguments: argparse.Namespace) -> N
         if model:
             train_seconds["compiled"] = model.history_["dur"].tolist()[1:]
 
-    n_by_qlib = rows_trained(pair.name, n_rows, pair.batch_size)
     report(f"{pair.name} train", train_seconds, n_rows, n_by_qlib, train_target)
     report(f"{pair.name} predict", seconds, n_rows, n_rows, predict_target)
     print(f"  farthest from qlib's predictions, whose spread is {reference.std():.1e}: ", end="")

@@ -62,7 +62,8 @@ device : str, default="auto"
 precision : {"float32", "bf16"}, default="float32"
     "bf16" runs the forward pass in bfloat16 where that is safe (torch autocast).
 compile : bool, default=False
-    Whether to compile the module with ``torch.compile``.
+    Whether to train the module compiled by ``torch.compile``. Predictions are made by the module as
+    it is, so that they do not depend on how it was compiled.
 callbacks : list of skorch callbacks or None, default=None
     Called during training; they are cloned first. (scikit-learn's callbacks are set with
     ``set_callbacks``.)

@@ -250,6 +250,8 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         with seeded(seed + (0 if first else self.n_iter_), device):
             # A copy: where this call fails, the last one is still whole.
             net = self._make_net(device, seed) if first else copy.deepcopy(self.net_)
+            if not first:
+                net.torch_compile(net.module_, "module")  # torch does not copy that
             self._check_days(net, samples, fitting=True)
             self._train(net, FitData(_trainable(net, samples), None), 1)
         self._keep(net)
@@ -363,6 +365,9 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         net.module = type(module)
         if old is not None:
             net.history = copy.deepcopy(old.history)
+            for group in net.optimizer_.param_groups:
+                # Schedulers of learning rates ask for it where there is a history.
+                group.setdefault("initial_lr", group["lr"])
         return net
 
     def _split(self, net: SequenceNet, samples: Samples, valid: Samples | None) -> FitData:

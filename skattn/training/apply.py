@@ -16,8 +16,9 @@ from skattn.training.samples import gather_finite
 
 # Rows that are computed at a time. Always as many, so that a row's result does not depend, in
 # any bit, on how many others there are: matrix products of other sizes sum in another order.
-# Nor does it depend on its place among them: see WideLinear.
-CPU_ROWS, GPU_ROWS = 512, 2048
+# Nor does it depend on its place among them (see WideLinear), where their number is a multiple of
+# the widest vector of the processor: the rest at the end is computed in another way.
+CPU_ROWS, GPU_ROWS, VECTOR = 512, 2048, 64
 
 Function = Callable[..., Mapping[str, torch.Tensor]]
 
@@ -50,6 +51,7 @@ def apply(net: SequenceNet, samples: Samples, function: Function) -> dict[str, n
 def _by_block(net: SequenceNet, samples: Samples, function: Function) -> dict[str, np.ndarray]:
     on_cpu = torch.device(net.device).type == "cpu"
     size = (getattr(net.module_, "block_rows", None) or CPU_ROWS) if on_cpu else GPU_ROWS
+    size = -(-size // VECTOR) * VECTOR
 
     def run(first: int) -> dict[str, np.ndarray]:
         block = gather_finite(samples.X, slice(first, first + size), "X")
@@ -61,7 +63,7 @@ def _by_block(net: SequenceNet, samples: Samples, function: Function) -> dict[st
             results = function(torch.from_numpy(block).to(net.device))
             return {name: _to_numpy(values[:n_rows]) for name, values in results.items()}
 
-    parts = map_blocks(run, range(0, len(samples), size), alone=net.compile or not on_cpu)
+    parts = map_blocks(run, range(0, len(samples), size), alone=not on_cpu)
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -76,7 +78,7 @@ def _by_day(net: SequenceNet, samples: Samples, function: Function) -> dict[str,
             results = function(**{k: v.to(net.device) for k, v in inputs.items()})
             return {name: _to_numpy(values[0]) for name, values in results.items()}
 
-    alone = net.compile or torch.device(net.device).type != "cpu"
+    alone = torch.device(net.device).type != "cpu"
     parts = map_blocks(run, batches.days, alone=alone)
     joined = {}
     for name in parts[0]:

@@ -123,16 +123,17 @@ class SequenceNet(NeuralNet):
         if isinstance(x, Mapping):
             return self.forward_block(**x)
         block_rows = getattr(self.module_, "block_rows", None)
-        if block_rows and not self.compile:
+        if block_rows and not (self.compile and self.module_.training):
             return by_rows(self.forward_block, x, self.module_, block_rows)
         return self.forward_block(x)
 
     def forward_block(self, x: torch.Tensor, **context: torch.Tensor) -> torch.Tensor:
-        """Forward pass of rows as they are, in the precision asked for."""
+        """Forward pass of rows as they are, in the precision asked for; compiled in training."""
+        module = self.module_ if self.module_.training else self.module_.forward
         if self.precision == "float32":
-            return self.module_(x, **context)
+            return module(x, **context)
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
-            return self.module_(x, **context).float()
+            return module(x, **context).float()
 
     def get_loss(
         self, y_pred: torch.Tensor, y_true: torch.Tensor, X: Any = None, training: bool = False
