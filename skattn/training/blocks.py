@@ -89,7 +89,7 @@ def map_blocks(
         In the order of the blocks.
     """
     n_threads = torch.get_num_threads()
-    if n_threads == 1:
+    if n_threads == 1 or hasattr(_here, "in_pool"):
         return [function(block) for block in blocks]
     in_modes = _with_modes(function)
     pool = _pool(n_threads, os.getpid())
@@ -189,20 +189,26 @@ def _with_modes(function: Callable[[Block], Result]) -> Callable[[Block], Result
     return in_modes
 
 
+# A call from inside a block stays on the block's thread: all others may be waiting as it does.
+_here = threading.local()
+
+
 @lru_cache(maxsize=1)
 def _pool(n_threads: int, pid: int) -> ThreadPoolExecutor:
     """Threads that stay, for this process: a fork does not have its parent's.
 
     Each of them lets torch use one thread an operation. What torch calls its number of threads is
-    a number of each thread, and one for threads that are yet to be born: the last that any has
-    set. So that is put back here, and the caller's own is never touched. Calls from inside a block
-    see the one thread, and stay on it.
+    a number of each thread, and one for threads that have yet to ask: the last that any has set.
+    So that is put back here, and the caller's own is never touched.
     """
     pool = ThreadPoolExecutor(n_threads, "skattn")
     all_there = threading.Barrier(n_threads)
 
     def start() -> None:
+        # Asks first: later it would forget what it is told here.
+        torch.get_num_threads()
         torch.set_num_threads(1)
+        _here.in_pool = True
         all_there.wait()
 
     wait([pool.submit(start) for _ in range(n_threads)])
