@@ -42,7 +42,7 @@ SAME = ("hidden_size", "num_layers", "dropout", "d_model", "nhead", "output_dim"
 
 
 def make_regressor(name: str, concepts: pd.DataFrame | None = None, **parameters: Any) -> Any:
-    """Make skattn's regressor with its defaults, which are those of qlib's workflows."""
+    """Make skattn's regressor with its defaults."""
     if name == "hist":
         parameters["concepts"] = concepts
     return make_model(name, **parameters)

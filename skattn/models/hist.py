@@ -169,8 +169,11 @@ def _linear(size: int) -> nn.Linear:
 
 def _cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Similarity (D, S, K) of vectors (D, S, H) and (D, K, H); of zero vectors it is zero."""
-    norms = [torch.linalg.vector_norm(v, dim=2) for v in (a, b)]
-    return a @ b.mT / (norms[0][:, :, None] * norms[1][:, None] + 1e-6)
+    # In bf16 near stocks would be equally near.
+    with torch.autocast(a.device.type, enabled=False):
+        b = b.to(a.dtype)
+        norms = [torch.linalg.vector_norm(v, dim=2) for v in (a, b)]
+        return a @ b.mT / (norms[0][:, :, None] * norms[1][:, None] + 1e-6)
 
 
 def _take(
@@ -225,7 +228,8 @@ class HISTRegressor(SequenceRegressor):
     dropout : float, default=0.0
         Between the recurrent layers, in [0, 1).
     days_per_batch : int, default=1
-        Days a training step; ``batch_size`` is not used. The loss is the mean over their rows.
+        Days a training step. The loss is the mean over their labelled rows. ``batch_size`` counts
+        only where the days are unknown.
     {training_parameters}
 
     Attributes
@@ -237,7 +241,8 @@ class HISTRegressor(SequenceRegressor):
     Xu et al. 2021, "HIST: A Graph-based Framework for Stock Trend Forecasting via Mining
     Concept-Oriented Shared Information", arXiv 2110.13716. qlib,
     ``qlib/contrib/model/pytorch_hist.py`` and
-    ``examples/benchmarks/HIST/workflow_config_hist_Alpha360.yaml`` for the defaults.
+    ``examples/benchmarks/HIST/workflow_config_hist_Alpha360.yaml`` for the defaults. (Its lr is
+    0.0001, to go on from a pretrained LSTM: see ``pretrained``.)
 
     Examples
     --------
@@ -258,7 +263,6 @@ class HISTRegressor(SequenceRegressor):
     rnn: str = "lstm"
     dropout: float = 0.0
     days_per_batch: int = 1
-    lr: float = 1e-4
     monitor: str = "valid_ic"
 
     _parameter_constraints: ClassVar[dict] = {

@@ -404,7 +404,8 @@ class SFMRegressor(SequenceRegressor):
     ----------
     Zhang, Aggarwal, Qi 2017, "Stock Price Prediction via Discovering Multi-Frequency Trading
     Patterns", KDD 2017. qlib, ``qlib/contrib/model/pytorch_sfm.py`` and
-    ``examples/benchmarks/SFM/workflow_config_sfm_Alpha360.yaml`` for the defaults.
+    ``examples/benchmarks/SFM/workflow_config_sfm_Alpha360.yaml`` for the defaults (but for its 20
+    epochs, which are enough only for large data).
 
     Examples
     --------
@@ -428,7 +429,6 @@ class SFMRegressor(SequenceRegressor):
     dropout_W: float = 0.0  # noqa: N815 - the paper's name
     dropout_U: float = 0.0  # noqa: N815
     batch_size: int = 1600
-    max_epochs: int = 20
 
     _parameter_constraints: ClassVar[dict] = {
         **SequenceRegressor._parameter_constraints,

@@ -338,8 +338,8 @@ class TransformerRegressor(SequenceRegressor):
     Vaswani et al. 2017, "Attention Is All You Need", arXiv 1706.03762. qlib,
     ``qlib/contrib/model/pytorch_transformer.py`` and
     ``examples/benchmarks/Transformer/workflow_config_transformer_Alpha360.yaml`` for the defaults,
-    which differ from the other models' in lr, weight_decay, batch_size, max_epochs and
-    n_iter_no_change.
+    which differ from the other models' in weight_decay, batch_size, max_epochs and
+    n_iter_no_change. (Its lr is 0.0001, which a few hundred steps of small data are too few for.)
 
     Examples
     --------
@@ -362,7 +362,6 @@ class TransformerRegressor(SequenceRegressor):
     num_layers: int = 2
     dim_feedforward: int = 2048
     dropout: float = 0.0
-    lr: float = 1e-4
     weight_decay: float = 1e-3
     batch_size: int = 2048
     max_epochs: int = 100

@@ -103,7 +103,9 @@ class SequenceNet(NeuralNet):
         """Blocks of rows, or of days: shuffled for training, else in order."""
         shuffled = {"seed": self.seed, "first_epoch": len(self.history)} if training else {}
         if self.cross_sectional:
-            return DayBatches(dataset, self.days_per_batch, self.context, **shuffled)
+            # Where days are unknown each row is one, and batches are as large as other models'.
+            size = self.batch_size if dataset.days is None else self.days_per_batch
+            return DayBatches(dataset, size, self.context, **shuffled)
         return Batches(dataset, self.batch_size, **shuffled)
 
     @property
