@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skattn._docs import fill_training_docs
+from skattn._warn import warn_user
 from skattn.panel import align_y, days_of, instruments_of
 from skattn.training import (
     OPTIMIZERS,
@@ -374,6 +374,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         """Rows to train on and rows that early stopping watches."""
         self._check_days(net, samples, fitting=True)
         if valid is not None:
+            self._check_days(net, valid, fitting=True, name="X_val")
             data = FitData(_trainable(net, samples), _trainable(net, valid))
         elif self._stops_early(samples.days is not None):
             masks = chronological_holdout(
@@ -389,18 +390,19 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             )
         return data
 
-    def _check_days(self, net: SequenceNet, samples: Samples, *, fitting: bool) -> None:
+    def _check_days(
+        self, net: SequenceNet, samples: Samples, *, fitting: bool, name: str = "X"
+    ) -> None:
         """Look at what a module that looks across stocks needs to know of its rows."""
         if not net.cross_sectional:
             return
         if samples.days is None and (fitting or self._fit_knew_days):
-            warnings.warn(
-                f"{type(self).__name__} looks across the stocks of a day, but the days of X are "
-                f"not known: each row is taken for a day of its own. Give X an index with a level "
-                f"'datetime', or pass days=.",
-                stacklevel=3,
+            warn_user(
+                f"{type(self).__name__} looks across the stocks of a day, but the days of {name} "
+                f"are not known: each row is taken for a day of its own. Give {name} an index with "
+                f"a level 'datetime'{', or pass days=' if name == 'X' else ''}."
             )
-        if fitting:
+        if fitting and name == "X":
             self._fit_knew_days: bool = samples.days is not None
         self.check_instruments(samples.instruments, context=net.context, fitting=fitting)
 

@@ -15,14 +15,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skattn.datasets import make_market
 from skattn.metrics import ic_score, ic_scorer, rank_ic_score
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.models.gru import GRURegressor
 from skattn.models.hist import HIST, HISTRegressor
-from skattn.models.lstm import LSTMRegressor
 from skattn.panel import WindowArray
 from skattn.preprocessing import Alpha360, RobustZScore
 
@@ -91,20 +89,6 @@ def fitted(panel):
 quiet = pytest.mark.filterwarnings("ignore:.*belong to no concept:UserWarning")
 one_day = pytest.mark.filterwarnings("ignore:HISTRegressor looks across:UserWarning")
 QUICK = {"hidden_size": 8, "num_layers": 1, "max_epochs": 40, "lr": 0.03}
-
-
-# Quick ones: the defaults take 200 epochs.
-@one_day
-@parametrize_with_checks(
-    [
-        HISTRegressor(batch_size=50, **QUICK),
-        HISTRegressor(rnn="gru", batch_size=50, **QUICK),
-        GRURegressor(batch_size=50, **QUICK),
-        LSTMRegressor(batch_size=50, **QUICK),
-    ]
-)
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 @quiet

@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 from skorch.callbacks import Callback
 
 from skattn.metrics import ic_score
@@ -27,11 +26,6 @@ def small(**params) -> ALSTMRegressor:
 
 def weights(model: ALSTMRegressor) -> np.ndarray:
     return np.concatenate([p.detach().numpy().ravel() for p in model.module_.parameters()])
-
-
-@parametrize_with_checks([ALSTMRegressor(), ALSTMRegressor(rnn="lstm", max_epochs=60, lr=0.01)])
-def test_scikit_learn_checks(estimator, check):
-    check(estimator)
 
 
 def test_learns_and_reports(windows):

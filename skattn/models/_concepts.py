@@ -48,6 +48,7 @@ class ConceptTable:
         weights = _as_weights(table)
         self.instruments = table.index
         self.names = table.columns
+        self.reported: set = set()  # instruments without a concept, of which a fit has told
         # A last row for the instruments that are not known.
         self.weights = np.vstack([weights, np.zeros((1, weights.shape[1]), np.float32)])
 

@@ -14,7 +14,7 @@ from skattn.base import SequenceRegressor, estimator
 RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 # Rows whose states a recurrent network computes on one thread at a time.
-BLOCK_ROWS = 128
+BLOCK_ROWS = 200
 
 RECURRENT_CONSTRAINTS: dict[str, list] = {
     **SequenceRegressor._parameter_constraints,

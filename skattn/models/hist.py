@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
+from skattn._warn import warn_user
 from skattn.base import SequenceRegressor, estimator
 from skattn.models._concepts import ConceptTable
 from skattn.models._recurrent import BLOCK_ROWS, RECURRENT_CONSTRAINTS, RNNS, make_rnn, time_major
@@ -304,14 +304,12 @@ class HISTRegressor(SequenceRegressor):
                 f"concepts knows none of the {n_all} instruments of X: it has "
                 f"{list(context.instruments[:3])}, X has {list(unknown[:3])}."
             )
-        # A fit that goes on, and a prediction, do not say again what was said.
-        reported: set = getattr(self, "_reported", set()) if hasattr(self, "net_") else set()
-        new = [name for name in unknown if name not in reported]
+        # What a fit has said is not said again, by itself or in prediction.
+        new = [name for name in unknown if name not in context.reported]
         if new:
-            warnings.warn(
+            warn_user(
                 f"{len(new)} of {n_all} instruments belong to no concept: {new[:5]}"
-                f"{'' if len(new) <= 5 else ' and others'}.",
-                stacklevel=4,
+                f"{'' if len(new) <= 5 else ' and others'}."
             )
         if fitting:
-            self._reported = reported | set(unknown)
+            context.reported.update(unknown)
