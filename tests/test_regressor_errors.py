@@ -10,7 +10,7 @@ from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from skattn.base import SequenceRegressor, estimator
-from skattn.models import ALSTMRegressor
+from skattn.models import ALSTMRegressor, TransformerRegressor
 from skattn.panel import WindowArray
 
 
@@ -43,6 +43,13 @@ def test_parameters(windows, params, names):
         ALSTMRegressor(**params).fit(X, y)
     for name in names:
         assert name in str(caught.value)
+
+
+def test_heads_of_equal_size(windows):
+    with pytest.raises(
+        ValueError, match=r"d_model must be a multiple of nhead.*d_model=10.*nhead=4"
+    ):
+        TransformerRegressor(d_model=10, nhead=4).fit(*windows)
 
 
 def test_nan_points_at_imputation(windows):

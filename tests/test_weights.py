@@ -10,7 +10,7 @@ import torch
 from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
-from skattn.models import ALSTM, ALSTMRegressor
+from skattn.models import ALSTM, ALSTMRegressor, GRURegressor, HISTRegressor, LSTMRegressor
 
 
 class Evil:
@@ -90,3 +90,33 @@ def test_clones_of_what_starts_from_a_fitted_model(windows, source):
         clone(ALSTMRegressor(hidden_size=6, pretrained=fitted)).fit(*windows)
     again.set_params(pretrained=None).fit(*windows)
     assert not hasattr(again, "pretrained_report_")
+
+
+def test_weights_of_other_units_or_sizes(windows):
+    gru = GRURegressor(hidden_size=6, max_epochs=1).fit(*windows)
+    for model in (LSTMRegressor(hidden_size=6), ALSTMRegressor(hidden_size=6, rnn="lstm")):
+        with pytest.raises(ValueError, match=r"'gru' units and the module has 'lstm' units"):
+            model.set_params(pretrained=gru).fit(*windows)
+    # The bias of the output has one element in every model: it alone is no match.
+    with pytest.raises(ValueError, match=r"matches no weight of GRU.*\(18, 3\).*\(15, 3\)"):
+        GRURegressor(hidden_size=5, pretrained=gru).fit(*windows)
+    with pytest.raises(ValueError, match=r"freeze=\['head'\] matches no parameter.*'rnn'"):
+        GRURegressor(freeze=("head",)).fit(*windows)
+
+
+@pytest.mark.filterwarnings("ignore:HISTRegressor looks across")
+def test_a_recurrent_network_starts_others(windows):
+    X, y = windows
+    gru = GRURegressor(hidden_size=6, max_epochs=1, random_state=0).fit(X, y)
+    held = {"hidden_size": 6, "pretrained": gru, "freeze": ("rnn",), "max_epochs": 1}
+    hist = HISTRegressor(rnn="gru", **held).fit(X, y)
+    for name, value in gru.module_.rnn.state_dict().items():
+        assert torch.equal(hist.module_.rnn.state_dict()[name], value)
+    report = hist.pretrained_report_
+    assert report.unexpected == []
+    assert report.loaded == sorted(gru.module_.state_dict())
+    assert "fc_es.weight" in report.missing
+    # ALSTM's recurrent part reads a map of the input, so its first weights are of another shape.
+    report = ALSTMRegressor(**held).fit(X, y).pretrained_report_
+    assert "rnn.weight_ih_l0" in report.missing
+    assert "rnn.weight_hh_l0" in report.loaded

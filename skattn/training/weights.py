@@ -46,7 +46,9 @@ def load_weights(module: nn.Module, source: Any) -> Bunch:
         for name, value in weights.items()
         if name in own and value.shape == own[name].shape
     }
-    if not fits:
+    # A bias of one number fits anything; what was learned is in the matrices.
+    has_matrices = any(value.ndim > 1 for value in own.values())
+    if not any(value.ndim > 1 or not has_matrices for value in fits.values()):
         raise ValueError(
             f"pretrained matches no weight of {type(module).__name__} by name and shape. It has "
             f"{_shapes(weights)}; the module has {_shapes(own)}."
