@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import os
 from abc import ABC, abstractmethod
@@ -13,32 +12,22 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.base import BaseEstimator, RegressorMixin, clone
+from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
-from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skattn._docs import fill_training_docs
-from skattn._warn import warn_user
 from skattn.panel import align_y, days_of, instruments_of
-from skattn.training import (
-    OPTIMIZERS,
-    FitData,
-    MaskedLoss,
-    Samples,
-    SequenceNet,
-    chronological_holdout,
-    freeze_parameters,
-    load_weights,
-)
+from skattn.training import FitData, SequenceNet
 from skattn.training.apply import apply
 from skattn.training.batches import Context
-from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
-from skattn.training.checkpoint import Checkpoint, open_checkpoint
-from skattn.training.net import StopTraining, no_context
+from skattn.training.callbacks import EpochTasks
+from skattn.training.checkpoint import open_checkpoint
+from skattn.training.fitting import check_days, make_net, run_epochs, split_rows, trainable
+from skattn.training.net import no_context
 from skattn.training.parameters import TRAINING_CONSTRAINTS, check_training_parameters
 from skattn.training.runtime import draw_seed, pick_device, seeded
 from skattn.training.samples import check_labels, check_rows, check_samples
@@ -213,13 +202,15 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
             valid = check_samples(self, X_val, y_val, reset=False, suffix="_val")
         seed, device = draw_seed(self.random_state), pick_device(self.device)
         with seeded(seed, device):
-            net = self._make_net(device, seed, old=self.net_ if goes_on else None)
-            data = self._split(net, samples, valid)
+            net = make_net(self, device, seed, old=self.net_ if goes_on else None)
+            data = split_rows(self, net, samples, valid)
             checkpoint = open_checkpoint(self, net, data)
             epochs = self.max_epochs if checkpoint is None else checkpoint.epochs_left(net)
             context = self._init_callback_context(max_subtasks=epochs)
             context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            self._train(net, data, epochs, EpochTasks(self, context, X, y), checkpoint=checkpoint)
+            run_epochs(
+                self, net, data, epochs, EpochTasks(self, context, X, y), checkpoint=checkpoint
+            )
         self._keep(net)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
@@ -249,19 +240,20 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         # Not the same dropout masks in each call.
         with seeded(seed + (0 if first else self.n_iter_), device):
             # A copy: where this call fails, the last one is still whole.
-            net = self._make_net(device, seed) if first else copy.deepcopy(self.net_)
+            net = make_net(self, device, seed) if first else copy.deepcopy(self.net_)
             if not first:
                 net.torch_compile(net.module_, "module")  # torch does not copy that
-            self._check_days(net, samples, fitting=True)
-            self._train(net, FitData(_trainable(net, samples), None), 1)
+            check_days(self, net, samples, fitting=True)
+            run_epochs(self, net, FitData(trainable(net, samples), None), 1)
         self._keep(net)
         return self
 
     def predict(self, X: Any, *, days: Any = None, instruments: Any = None) -> np.ndarray:
         """Predict each window's label.
 
-        A row's prediction is the same, bit for bit, whatever rows it is predicted with. For that,
-        rows are computed 512 at a time, however few are asked for.
+        A row's prediction is the same, bit for bit, whatever rows it is predicted with; for models
+        that look across stocks, whatever other days there are. For that, rows are computed in
+        blocks of always the same size, however few are asked for.
 
         Parameters
         ----------
@@ -327,136 +319,6 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         )
         return r2_score(labels[known], predicted[known], sample_weight=weight)
 
-    def _make_net(self, device: str, seed: int, old: SequenceNet | None = None) -> SequenceNet:
-        """Build and initialize a net; with an old one, on its module and history."""
-        module = self.build_module(self.n_steps_in_, self._n_fields)
-        if old is not None:
-            try:
-                module.load_state_dict(old.module_.state_dict())
-            except RuntimeError as error:
-                raise ValueError(
-                    "warm_start=True goes on from the weights of the last fit, but the parameters "
-                    "of the architecture have changed since. Set them back, or warm_start=False."
-                ) from error
-        elif self.pretrained is not None:
-            self.pretrained_report_ = load_weights(module, self.pretrained)
-        freeze_parameters(module, self.freeze)
-        optimizer = self.optimizer
-        decay = {"optimizer__weight_decay": self.weight_decay} if self.weight_decay else {}
-        net = SequenceNet(
-            module,
-            MaskedLoss(self.loss),
-            optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
-            **decay,
-            lr=self.lr,
-            batch_size=self.batch_size,
-            max_epochs=self.max_epochs,
-            callbacks=self._make_callbacks(),
-            device=device,
-            precision=self.precision,
-            compile=self.compile,
-            verbose=self.verbose,
-            seed=seed,
-            days_per_batch=getattr(self, "days_per_batch", 1),
-            context=self.make_context(),
-        )
-        net.initialize()
-        # The net has the module now. The instance it was made of would be pickled beside it.
-        net.module = type(module)
-        if old is not None:
-            net.history = copy.deepcopy(old.history)
-            for group in net.optimizer_.param_groups:
-                # Schedulers of learning rates ask for it where there is a history.
-                group.setdefault("initial_lr", group["lr"])
-        return net
-
-    def _split(self, net: SequenceNet, samples: Samples, valid: Samples | None) -> FitData:
-        """Rows to train on and rows that early stopping watches."""
-        self._check_days(net, samples, fitting=True)
-        if valid is not None:
-            self._check_days(net, valid, fitting=True, name="X_val")
-            data = FitData(_trainable(net, samples), _trainable(net, valid))
-        elif self._stops_early(samples.days is not None):
-            masks = chronological_holdout(
-                samples.days, samples.labelled(), self.validation_fraction, self.purge
-            )
-            data = FitData(*(_trainable(net, samples, mask) for mask in masks))
-        else:
-            data = FitData(_trainable(net, samples), None)
-        if data.valid is not None and self.monitor != "valid_loss" and data.valid.days is None:
-            raise ValueError(
-                f"monitor={self.monitor!r} needs the trading days of the validation rows: give "
-                f"{'X' if valid is None else 'X_val'} or y an index with a level 'datetime'."
-            )
-        return data
-
-    def _check_days(
-        self, net: SequenceNet, samples: Samples, *, fitting: bool, name: str = "X"
-    ) -> None:
-        """Look at what a module that looks across stocks needs to know of its rows."""
-        if not net.cross_sectional:
-            return
-        if samples.days is None and (fitting or self._fit_knew_days):
-            warn_user(
-                f"{type(self).__name__} looks across the stocks of a day, but the days of {name} "
-                f"are not known: each row is taken for a day of its own. Give {name} an index with "
-                f"a level 'datetime'{', or pass days=' if name == 'X' else ''}."
-            )
-        if fitting and name == "X":
-            self._fit_knew_days: bool = samples.days is not None
-        self.check_instruments(samples.instruments, context=net.context, fitting=fitting)
-
-    def _make_callbacks(self) -> list:
-        callbacks: list = [FiniteLoss()]
-        if self.clip_value is not None:
-            callbacks.append(ValueClipping(self.clip_value))
-        # Clones, as of every parameter: a fit leaves what it was given as it was.
-        return callbacks + clone(self.callbacks or [], safe=False)
-
-    def _train(
-        self,
-        net: SequenceNet,
-        data: FitData,
-        epochs: int,
-        *callbacks: EpochTasks,
-        checkpoint: Checkpoint | None = None,
-    ) -> None:
-        """Run epochs; the callbacks that belong to this fit alone are gone after it."""
-        own = list(callbacks)
-        if data.valid is not None and self._stops_early(True):
-            own.insert(0, self._stopping())
-            if self.monitor != "valid_loss":
-                own.insert(0, ValidScore(self.monitor))
-        lasting = net.callbacks_
-        net.callbacks_ = [*lasting, *((type(c).__name__, c.initialize()) for c in own)]
-        try:
-            net.notify("on_train_begin", X=data, y=None)
-            with contextlib.suppress(StopTraining):
-                if checkpoint is None:
-                    net.fit_loop(data, epochs=epochs)
-                else:
-                    checkpoint.fit_loop(net, data, epochs)
-            net.notify("on_train_end", X=data, y=None)
-            if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
-                raise ValueError(
-                    f"Training diverged: weights are not finite. Scale X and y, or lower lr "
-                    f"(now {self.lr})."
-                )
-        finally:
-            net.callbacks_ = lasting
-
-    def _stops_early(self, can_hold_out: bool) -> bool:
-        return can_hold_out if self.early_stopping == "auto" else bool(self.early_stopping)
-
-    def _stopping(self) -> EarlyStopping:
-        return EarlyStopping(
-            self.monitor,
-            lower_is_better=MONITORS[self.monitor],
-            patience=self.n_iter_no_change,
-            threshold=0,
-            load_best=True,
-        )
-
     def _keep(self, net: SequenceNet) -> None:
         net.module_.eval()
         self.net_ = net
@@ -479,7 +341,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         check_is_fitted(self)
         net = self.net_
         samples = check_rows(self, X, days=days, instruments=instruments)
-        self._check_days(net, samples, fitting=False)
+        check_days(self, net, samples, fitting=False)
         if what == "attend":
             return apply(net, samples, net.module_.attend)
         return apply(net, samples, lambda x, **context: {"y": net.forward_block(x, **context)})
@@ -491,11 +353,3 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-
-def _trainable(net: SequenceNet, samples: Samples, rows: np.ndarray | None = None) -> Samples:
-    """Labelled rows, or the whole days that have one, where the others are context."""
-    rows = samples.labelled() if rows is None else rows
-    if net.cross_sectional:
-        rows = samples.whole_days(rows)
-    return samples if rows.all() else samples.rows(rows)
