@@ -5,6 +5,7 @@ qlib's modules, loops and ``fit`` run as they are, with as little as possible pu
 - a dataset is a stand-in whose ``prepare`` gives the frames of the arrays (``Frames``);
 - the frames' columns give copies as ``values``: HIST writes into them, which pandas 3 refuses;
 - HIST asks ``torch.get_device`` for a number, which on CPU names no device;
+- SFM evaluates with gradients on, and its graphs fill the memory: off they go;
 - GRU logs what ``fit`` found with qlib's recorder, of which there is none.
 """
 
@@ -74,7 +75,10 @@ def make_qlib(name: str, regressor: Any, *, seed: int, folder: Path, device: str
         parameters |= {"base_model": ours["rnn"].upper(), "metric": "ic"}
     if name == "gru":
         module.R = _NoRecorder()
-    return getattr(module, class_name)(**parameters)
+    model = getattr(module, class_name)(**parameters)
+    if name == "sfm":
+        model.test_epoch = torch.no_grad()(model.test_epoch)
+    return model
 
 
 def write_concepts(concepts: pd.DataFrame, folder: Path) -> dict[str, str]:
