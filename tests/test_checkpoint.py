@@ -159,7 +159,6 @@ class RecordsNorm(Callback):
         schedule("MultiStepLR", milestones=[2, 4]),
         {"max_epochs": 9, "callbacks": [RecordsNorm(), EarlyStopping("norm", patience=3)]},
     ],
-    ids=str,
 )
 def test_goes_on_to_the_same_bits(windows, params, tmp_path):
     straight = small(**params).fit(*windows)
