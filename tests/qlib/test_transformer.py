@@ -326,7 +326,6 @@ def test_defaults_are_those_of_qlibs_workflow():
         "num_layers": 2,
         "dim_feedforward": 2048,
         "dropout": 0.0,
-        "lr": 1e-4,
         "weight_decay": 1e-3,
         "batch_size": 2048,
         "max_epochs": 100,
