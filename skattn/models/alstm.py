@@ -44,7 +44,6 @@ class ALSTM(nn.Module):
     """
 
     attention_axes: ClassVar[dict] = {"time": ("lag",)}
-    block_rows = BLOCK_ROWS
 
     def __init__(
         self,
@@ -55,6 +54,7 @@ class ALSTM(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.block_rows = BLOCK_ROWS[rnn]
         self.net = nn.Sequential()
         self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
         self.net.add_module("act", nn.Tanh())

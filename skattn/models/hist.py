@@ -70,6 +70,7 @@ class HIST(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
+        self.rnn_rows = BLOCK_ROWS[rnn]
         self.rnn = make_rnn(rnn, n_features, hidden_size, num_layers, dropout)
         self.fc_es = _linear(hidden_size)
         self.fc_es_fore = _linear(hidden_size)
@@ -130,7 +131,7 @@ class HIST(nn.Module):
         if concepts is None:
             concepts = x.new_zeros(n_days, n_stocks, 0)
         there = present[:, :, None].to(x.dtype)
-        states = by_rows(self._encode, x.flatten(0, 1), self.rnn, BLOCK_ROWS)
+        states = by_rows(self._encode, x.flatten(0, 1), self.rnn, self.rnn_rows)
         states = states.unflatten(0, (n_days, n_stocks)) * there
 
         members = concepts * there
