@@ -7,8 +7,14 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from numpy.testing import assert_allclose
+from torch.nn.functional import mse_loss
 
 from skattn.datasets import make_market
+from skattn.training.batches import Batches, Samples
+
+TOLERANCE = 1e-5
 
 N_STOCKS, N_DAYS = 8, 120
 
@@ -78,3 +84,53 @@ def write_provider(ohlcv: pd.DataFrame, folder) -> None:
         for field, values in rows.items():
             np.hstack([first, values]).astype("<f4").tofile(home / f"{field}.day.bin")
     (folder / "instruments" / "all.txt").write_text("\n".join(listings) + "\n")
+
+
+@pytest.fixture(scope="session")
+def assert_trains_alike():
+    """Train qlib's module in a plain loop; compare with what a regressor learned."""
+
+    def check(regressor, theirs, weights, x, y) -> None:
+        adam = torch.optim.Adam(
+            theirs.parameters(), lr=regressor.lr, weight_decay=regressor.weight_decay
+        )
+        batches = Batches(
+            Samples(x.numpy(), y.numpy()), regressor.batch_size, seed=regressor.net_.seed
+        )
+        sizes, losses, clipped = [], [], []
+        for _ in range(regressor.max_epochs):
+            for x_batch, y_batch in batches:
+                loss = mse_loss(theirs(_flat(x_batch)), y_batch)
+                adam.zero_grad()
+                loss.backward()
+                clipped += [
+                    float((p.grad.abs() > regressor.clip_value).float().mean())
+                    for p in theirs.parameters()
+                ]
+                torch.nn.utils.clip_grad_value_(theirs.parameters(), regressor.clip_value)
+                adam.step()
+                sizes.append(len(x_batch))
+                losses.append(loss.item())
+        assert len(sizes) == 20
+        assert 0 < np.mean(clipped) < 1
+
+        trained = regressor.module_.state_dict()
+        for name, expected in theirs.state_dict().items():
+            assert (expected - weights[name]).abs().max() > regressor.lr, name
+            assert_allclose(trained[name], expected, rtol=0, atol=TOLERANCE, err_msg=name)
+        by_epoch = (
+            np.reshape(sizes, (regressor.max_epochs, -1)),
+            np.reshape(losses, (regressor.max_epochs, -1)),
+        )
+        mean_losses = np.average(by_epoch[1], axis=1, weights=by_epoch[0])
+        assert_allclose(regressor.history_["train_loss"], mean_losses, rtol=TOLERANCE)
+        with torch.no_grad():
+            expected = theirs.eval()(_flat(x))
+        assert_allclose(regressor.predict(x.numpy()), expected, rtol=0, atol=TOLERANCE)
+
+    return check
+
+
+def _flat(x: torch.Tensor) -> torch.Tensor:
+    """Windows (B, T, F) as qlib has them: (B, F * T), feature by feature."""
+    return x.transpose(1, 2).reshape(len(x), -1)

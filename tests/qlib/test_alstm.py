@@ -114,7 +114,9 @@ def test_dropout_is_off_in_eval(pytorch_alstm, rnn):
     ("rnn", "num_layers", "hidden_size", "weight_decay"),
     [("gru", 2, 8, 0.0), ("lstm", 1, 7, 0.1)],
 )
-def test_twenty_steps_of_training(pytorch_alstm, rnn, num_layers, hidden_size, weight_decay):
+def test_twenty_steps_of_training(
+    assert_trains_alike, pytorch_alstm, rnn, num_layers, hidden_size, weight_decay
+):
     n_rows, batch_size, epochs = 74, 16, 4
     x = normal(n_rows, 12, 3)
     # Large labels: some gradients are above the clip, some are not.
@@ -137,32 +139,7 @@ def test_twenty_steps_of_training(pytorch_alstm, rnn, num_layers, hidden_size, w
         device="cpu",
     ).fit(x.numpy(), y.numpy())
 
-    adam = torch.optim.Adam(theirs.parameters(), lr=LR, weight_decay=weight_decay)
-    batches = Batches(Samples(x.numpy(), y.numpy()), batch_size, seed=regressor.net_.seed)
-    sizes, losses, clipped = [], [], []
-    for _ in range(epochs):
-        for x_batch, y_batch in batches:
-            loss = mse_loss(theirs(flat(x_batch)), y_batch)
-            adam.zero_grad()
-            loss.backward()
-            clipped += [float((p.grad.abs() > CLIP).float().mean()) for p in theirs.parameters()]
-            torch.nn.utils.clip_grad_value_(theirs.parameters(), CLIP)
-            adam.step()
-            sizes.append(len(x_batch))
-            losses.append(loss.item())
-    assert len(sizes) == 20
-    assert 0 < np.mean(clipped) < 1
-
-    trained = regressor.module_.state_dict()
-    for name, expected in theirs.state_dict().items():
-        assert (expected - weights[name]).abs().max() > LR, name
-        assert_allclose(trained[name], expected, rtol=0, atol=TOLERANCE, err_msg=name)
-    by_epoch = np.reshape(sizes, (epochs, -1)), np.reshape(losses, (epochs, -1))
-    mean_losses = np.average(by_epoch[1], axis=1, weights=by_epoch[0])
-    assert_allclose(regressor.history_["train_loss"], mean_losses, rtol=TOLERANCE)
-    with torch.no_grad():
-        expected = theirs.eval()(flat(x))
-    assert_allclose(regressor.predict(x.numpy()), expected, rtol=0, atol=TOLERANCE)
+    assert_trains_alike(regressor, theirs, weights, x, y)
 
 
 def test_qlibs_own_training_loop(pytorch_alstm, monkeypatch):

@@ -16,7 +16,6 @@ from skattn.models.gru import GRU, GRURegressor
 from skattn.models.hist import HISTRegressor
 from skattn.models.lstm import LSTM, LSTMRegressor
 from skattn.training import load_weights
-from skattn.training.batches import Batches, Samples
 
 pytestmark = pytest.mark.qlib
 
@@ -133,7 +132,7 @@ def test_dropout_is_off_in_eval(make_theirs, rnn, num_layers):
 )
 @RNNS
 def test_twenty_steps_of_training(
-    make_theirs, rnn, n_rows, batch_size, num_layers, hidden_size, weight_decay
+    assert_trains_alike, make_theirs, rnn, n_rows, batch_size, num_layers, hidden_size, weight_decay
 ):
     epochs = 4
     x = normal(n_rows, 12, 3)
@@ -156,32 +155,7 @@ def test_twenty_steps_of_training(
         device="cpu",
     ).fit(x.numpy(), y.numpy())
 
-    adam = torch.optim.Adam(theirs.parameters(), lr=LR, weight_decay=weight_decay)
-    batches = Batches(Samples(x.numpy(), y.numpy()), batch_size, seed=regressor.net_.seed)
-    losses, sizes, clipped = [], [], []
-    for _ in range(epochs):
-        for x_batch, y_batch in batches:
-            loss = mse_loss(theirs(flat(x_batch)), y_batch)
-            adam.zero_grad()
-            loss.backward()
-            clipped += [float((p.grad.abs() > CLIP).float().mean()) for p in theirs.parameters()]
-            torch.nn.utils.clip_grad_value_(theirs.parameters(), CLIP)
-            adam.step()
-            sizes.append(len(x_batch))
-            losses.append(loss.item())
-    assert len(sizes) == 20
-    assert 0 < np.mean(clipped) < 1
-
-    trained = regressor.module_.state_dict()
-    for name, expected in theirs.state_dict().items():
-        assert (expected - weights[name]).abs().max() > LR, name
-        assert_allclose(trained[name], expected, rtol=0, atol=TOLERANCE, err_msg=name)
-    by_epoch = np.reshape(sizes, (epochs, -1)), np.reshape(losses, (epochs, -1))
-    mean_losses = np.average(by_epoch[1], axis=1, weights=by_epoch[0])
-    assert_allclose(regressor.history_["train_loss"], mean_losses, rtol=TOLERANCE)
-    with torch.no_grad():
-        expected = theirs.eval()(flat(x))
-    assert_allclose(regressor.predict(x.numpy()), expected, rtol=0, atol=TOLERANCE)
+    assert_trains_alike(regressor, theirs, weights, x, y)
 
 
 @pytest.fixture(params=["gru", "lstm"])
