@@ -25,6 +25,20 @@ def market():
 
 
 @pytest.fixture(scope="session")
+def ragged_ohlcv() -> pd.DataFrame:
+    """Stocks that list late, miss days, are suspended for long, and are delisted early."""
+    table = make_market(8, 120, late_listings=0.3, missing_days=0.03, random_state=5).ohlcv
+    days = table.index.get_level_values("datetime")
+    stock = table.index.get_level_values("instrument")
+    calendar = days.unique().sort_values()
+    rows = table.groupby("instrument").size().sort_values()
+    suspended, delisted = rows.index[-1], rows.index[-2]
+    gone = (stock == suspended) & (days >= calendar[45]) & (days < calendar[100])
+    gone |= (stock == delisted) & (days >= calendar[95])
+    return table[~gone]
+
+
+@pytest.fixture(scope="session")
 def us_equities() -> pd.DataFrame:
     path = SHARED / "us_equities.parquet"
     if not path.exists():
@@ -41,3 +55,31 @@ def windows():
     X = rng.normal(size=(len(index), 8, 3)).astype(np.float32)
     y = pd.Series(X[:, -3, 0] + 0.1 * rng.normal(size=len(index)), index=index, name="label")
     return X, y
+
+
+@pytest.fixture(scope="session")
+def write_provider():
+    """Write a table as a provider folder of qlib's."""
+
+    def write(ohlcv: pd.DataFrame, folder: Path) -> None:
+        """The calendar, the listings, and a float32 series a stock and field."""
+        calendar = ohlcv.index.get_level_values("datetime").unique().sort_values()
+        names = [day.strftime("%Y-%m-%d") for day in calendar]
+        for part in ("calendars", "instruments", "features"):
+            (folder / part).mkdir()
+        (folder / "calendars" / "day.txt").write_text("\n".join(names) + "\n")
+        listings = []
+        for stock, rows in ohlcv.groupby("instrument"):
+            rows = rows.droplevel("instrument").astype(float)
+            rows["vwap"] = (rows["high"] + rows["low"] + rows["close"]) / 3
+            first, last = calendar.get_indexer([rows.index.min(), rows.index.max()])
+            listings.append(f"{stock}\t{names[first]}\t{names[last]}")
+            # A day that the stock misses is a NaN.
+            rows = rows.reindex(calendar[first : last + 1])
+            home = folder / "features" / stock.lower()
+            home.mkdir()
+            for field, values in rows.items():
+                np.hstack([first, values]).astype("<f4").tofile(home / f"{field}.day.bin")
+        (folder / "instruments" / "all.txt").write_text("\n".join(listings) + "\n")
+
+    return write

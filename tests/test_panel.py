@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import datetime as dt
 import pickle
+import sys
 from decimal import Decimal
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -125,21 +127,34 @@ def test_from_long_guesses_the_columns(datetime, instrument):
     check_index(table.index)
 
 
-@pytest.mark.parametrize("step", [1, -1])
-def test_from_long_takes_the_more_usual_name_of_two(step):
-    long = pd.DataFrame(
-        {"time": ["10:00"], "code": [7], "date": ["2024-01-02"], "ticker": ["A"], "x": [1]}
-    )
-    table = from_long(long[long.columns[::step]])
+def test_from_long_takes_the_columns_of_that_very_name():
+    columns = ["x", "Date", "datetime", "date", "ticker", "instrument", "Instrument"]
+    row = [1, "soon", "2024-01-02", "later", None, "A", "B"]
+    table = from_long(pd.DataFrame([row], columns=columns))
     assert list(table.index) == [(pd.Timestamp("2024-01-02"), "A")]
-    assert list(table.columns) == ["time", "code", "x"][::step]
+    assert list(table.columns) == ["x", "Date", "date", "ticker", "Instrument"]
 
 
-def test_from_long_takes_the_first_of_two_spellings():
-    columns = ["x", "Date", "date", "TICKER", "ticker"]
-    table = from_long(pd.DataFrame([[1, "2024-01-02", "soon", "A", None]], columns=columns))
-    assert list(table.index) == [(pd.Timestamp("2024-01-02"), "A")]
-    assert list(table.columns) == ["x", "date", "ticker"]
+@pytest.mark.parametrize(
+    ("columns", "message", "given"),
+    [
+        (["date", "TICKER", "time"], "may be the datetime: 'date', 'time'.*datetime=", "datetime"),
+        (["Date", "date", "ticker"], "may be the datetime: 'Date', 'date'", "datetime"),
+        (
+            ["ticker", "date", "permno", "Symbol"],
+            r"may be the instrument: 'ticker', 'permno', 'Symbol'.*instrument=\.\.\.",
+            "instrument",
+        ),
+    ],
+    ids=["date and time", "spellings", "ticker and permno"],
+)
+def test_from_long_does_not_choose_between_columns(columns, message, given):
+    long = pd.DataFrame([["2024-01-02"] * len(columns)], columns=columns)
+    with pytest.raises(ValueError, match=message):
+        from_long(long)
+    table = from_long(long, **{given: columns[0]})
+    assert columns[0] not in table.columns
+    assert len(table.columns) == len(columns) - 2
 
 
 def test_from_long_takes_the_columns_it_is_told():
@@ -158,18 +173,88 @@ def test_from_long_takes_the_columns_it_is_told():
     assert from_long(long, datetime="settle", instrument="isin").index.names == LEVELS
 
 
-@pytest.mark.parametrize("make", [pl.DataFrame, pa.table], ids=["polars", "pyarrow"])
+COLUMNS = {
+    "date": [dt.date(2024, 1, 2), dt.date(2024, 1, 2), dt.date(2024, 1, 3)],
+    "symbol": ["A", "NA", "A"],
+    "close": [1.0, None, 3.0],
+    "volume": [5, 6, 7],
+}
+
+
+@pytest.mark.parametrize(
+    "make", [pl.DataFrame, pl.LazyFrame, pa.table], ids=["polars", "lazy polars", "pyarrow"]
+)
 def test_from_long_reads_other_tables(make):
-    columns = {
-        "date": [dt.date(2024, 1, 2), dt.date(2024, 1, 2), dt.date(2024, 1, 3)],
-        "symbol": ["A", "B", "A"],
-        "close": [1.0, None, 3.0],
-    }
-    table = from_long(make(columns))
-    expected = from_long(pd.DataFrame(columns))
+    table = from_long(make(COLUMNS))
+    expected = from_long(pd.DataFrame(COLUMNS))
     assert_frame_equal(table, expected, check_index_type=False)
     assert table["close"].isna().tolist() == [False, True, False]
+    assert table.dtypes.tolist() == [np.float64, np.int64]
     check_index(table.index)
+
+
+@pytest.mark.parametrize("as_path", [str, Path])
+@pytest.mark.parametrize("suffix", [".parquet", ".csv", ".csv.gz", ".CSV"])
+def test_from_long_reads_files(tmp_path, suffix, as_path):
+    path = tmp_path / f"prices.of.2024{suffix}"
+    frame = pd.DataFrame(COLUMNS)
+    if suffix == ".parquet":
+        frame.to_parquet(path)
+    else:
+        frame.to_csv(path, index=False)
+    table = from_long(as_path(path))
+    assert_frame_equal(table, from_long(frame), check_index_type=False, check_column_type=False)
+
+
+def test_from_long_reads_a_parquet_file_of_an_indexed_table(tmp_path, market):
+    market.ohlcv.to_parquet(tmp_path / "prices.parquet")
+    assert_frame_equal(from_long(tmp_path / "prices.parquet"), market.ohlcv)
+
+
+def test_from_long_reads_the_codes_of_a_csv_file_as_text(tmp_path):
+    path = tmp_path / "prices.csv"
+    path.write_text("day,code,isin,close\n20240102,000001,007,9.5\n20240102,1,NA,NA\n")
+    table = from_long(path)
+    assert table.index.get_level_values("instrument").tolist() == ["000001", "1"]
+    assert table["close"].isna().tolist() == [False, True]
+    table = from_long(str(path), instrument="isin")
+    assert table.index.get_level_values("instrument").tolist() == ["007", "NA"]
+    path.write_text("day,code,close\n20240102,A,9.5\n20240102, ,9.5\n")
+    with pytest.raises(ValueError, match=r"'instrument' .* missing in 1 row: 1"):
+        from_long(path)
+
+
+@pytest.mark.parametrize("name", ["prices.xlsx", "prices", "prices.csv.bz2"])
+def test_from_long_names_the_files_that_it_reads(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(
+        ValueError, match=rf"{name}' is not .* end in \.parquet, \.csv or \.csv\.gz"
+    ):
+        from_long(tmp_path / name)
+
+
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
+def test_from_long_says_which_file_is_not_there_or_damaged(tmp_path, suffix):
+    path = tmp_path / f"prices{suffix}"
+    with pytest.raises(FileNotFoundError, match=f"no file .*prices{suffix}"):
+        from_long(path)
+    path.touch()
+    with pytest.raises(ValueError, match=f"prices{suffix}' cannot be read: "):
+        from_long(path)
+    pd.DataFrame({"day": ["2024-01-02"], "name": ["A"]}).to_csv(tmp_path / "prices.csv")
+    with pytest.raises(ValueError, match=r"prices\.csv' cannot be read: No column for instrument"):
+        from_long(tmp_path / "prices.csv")
+
+
+def test_from_long_says_what_a_parquet_file_needs(tmp_path, monkeypatch):
+    pd.DataFrame(COLUMNS).to_parquet(tmp_path / "prices.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(
+        ImportError, match=r'cannot be read without pyarrow: pip install "skattn\[examples\]"'
+    ):
+        from_long(tmp_path / "prices.parquet")
+    with pytest.raises(ImportError, match="type DataFrame cannot be read without pyarrow"):
+        from_long(pl.DataFrame(COLUMNS))
 
 
 @pytest.mark.parametrize("kind", ["int32", "int64", "float64", "Int64", "str", "string"])
@@ -247,7 +332,7 @@ def test_from_long_says_what_is_wrong(frame, params, message):
 
 
 def test_from_long_refuses_what_is_no_table():
-    with pytest.raises(TypeError, match="pandas, polars or pyarrow table; got list"):
+    with pytest.raises(TypeError, match=r"pandas, polars or pyarrow, or the path .*; got list"):
         from_long([["2024-01-02", "A", 1.0]])
 
 

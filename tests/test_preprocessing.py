@@ -20,7 +20,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from skattn.panel import WindowArray, from_long
-from skattn.preprocessing import Alpha360, RobustZScore, SequenceReshaper
+from skattn.preprocessing import (
+    Alpha158,
+    Alpha360,
+    RobustZScore,
+    RollingWindow,
+    SequenceReshaper,
+)
 
 LEVELS = ["datetime", "instrument"]
 DAY = "datetime"
@@ -91,10 +97,13 @@ def assert_same(left, right) -> None:
 # scikit-learn's conventions ---------------------------------------------------------------------
 
 TRANSFORMERS = [
+    Alpha158(),
     Alpha360(),
     Alpha360(layout="columns"),
     RobustZScore(),
     RobustZScore(clip=None, fill_value=None),
+    RollingWindow(),
+    RollingWindow(3, fill="ffill+bfill"),
     SequenceReshaper(),
 ]
 
@@ -117,11 +126,20 @@ def test_scikit_learn_checks_are_not_skipped(transformer):
     [
         (
             Alpha360(("close",), length=3, vwap="typical", layout="columns"),
-            {"fields": ("close",), "length": 3, "vwap": "typical", "layout": "columns"},
+            {
+                "fields": ("close",),
+                "length": 3,
+                "vwap": "typical",
+                "layout": "columns",
+                "calendar": None,
+            },
         ),
         (RobustZScore(2.5, fill_value=None), {"clip": 2.5, "fill_value": None}),
         (SequenceReshaper(6), {"n_features": 6}),
-        (Alpha360(), {"fields": None, "length": 60, "vwap": None, "layout": "windows"}),
+        (
+            Alpha360(),
+            {"fields": None, "length": 60, "vwap": None, "layout": "windows", "calendar": None},
+        ),
         (RobustZScore(), {"clip": 3.0, "fill_value": 0.0}),
     ],
 )

@@ -11,8 +11,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 from sklearn.utils._param_validation import Interval, validate_params
 
-from skattn.datasets._label import future_return
 from skattn.datasets._simulation import Component, simulate
+from skattn.preprocessing import make_label
 
 # A cycle is read from its last two periods.
 CYCLES = 2
@@ -126,8 +126,9 @@ def make_market(
         concepts : pandas.Series of shape (n_stocks,)
             The sector of each instrument, named "sector".
         label : pandas.Series of shape (n_rows,)
-            ``close[t + 2] / close[t + 1] - 1`` as a fraction, same index; NaN on the last two
-            days and where the stock misses one of the two.
+            What ``skattn.preprocessing.make_label`` gives, same index:
+            ``close[t + 2] / close[t + 1] - 1`` as a fraction; NaN on the last two days
+            and where the stock misses one of the two.
         signal : pandas.Series of shape (n_rows,)
             The planted expectation of the label, up to a constant of the day; same index.
         ic_ceiling : float
@@ -199,7 +200,7 @@ def make_market(
     )
     table = pd.DataFrame({name: grid[present] for name, grid in grids.items()}, index=index)
     signal = table.pop("signal")
-    label = future_return(table["close"])
+    label = make_label(table)
     ceiling = _mean_daily_ic(day, signal.to_numpy(), label.to_numpy())
     width = len(str(n_sectors - 1))
     sectors = [f"sector_{k:0{width}d}" for k in sector_of]

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skattn.datasets._label import future_return
+from skattn.preprocessing import make_label
 
 _DESCR = """\
 Closing prices of 20 stocks of the S&P 500, {first} to {last}: {n_rows} rows.
@@ -34,8 +34,8 @@ def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
         ohlcv : pandas.DataFrame of shape (n_rows, 1)
             The column "close" in dollars, adjusted; index (datetime, instrument), sorted.
         label : pandas.Series of shape (n_rows,)
-            ``close[t + 2] / close[t + 1] - 1`` as a fraction, same index; NaN on the last two
-            days.
+            What ``skattn.preprocessing.make_label`` gives, same index:
+            ``close[t + 2] / close[t + 1] - 1`` as a fraction; NaN on the last two days.
         DESCR : str
             What the data is.
 
@@ -81,7 +81,7 @@ def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
     index = pd.MultiIndex.from_product([kept.index, kept.columns])
     close = pd.Series(kept.to_numpy().ravel(), index=index, name="close").dropna()
     descr = _DESCR.format(first=kept.index[0].date(), last=kept.index[-1].date(), n_rows=len(close))
-    return Bunch(ohlcv=close.to_frame(), label=future_return(close), DESCR=descr)
+    return Bunch(ohlcv=close.to_frame(), label=make_label(close), DESCR=descr)
 
 
 def _as_day(name: str, value: Any) -> pd.Timestamp | None:

@@ -5,10 +5,12 @@ from skattn.panel._index import (
     align_y,
     check_index,
     days_of,
-    from_long,
     instruments_of,
     level_codes,
 )
+from skattn.panel._layout import Layout, lay_out
+from skattn.panel._long import from_long
+from skattn.panel._reach import label_reach, resolve_purge
 from skattn.panel._steps import Clip, DivideByLatest, Fill, Scale, Step, TakeFields
 from skattn.panel._windows import WindowArray, build_windows
 
@@ -16,6 +18,7 @@ __all__ = [
     "Clip",
     "DivideByLatest",
     "Fill",
+    "Layout",
     "Scale",
     "Step",
     "TakeFields",
@@ -28,5 +31,8 @@ __all__ = [
     "days_of",
     "from_long",
     "instruments_of",
+    "label_reach",
+    "lay_out",
     "level_codes",
+    "resolve_purge",
 ]

@@ -9,10 +9,6 @@ import pandas as pd
 
 LEVELS = ("datetime", "instrument")
 
-# Column names that vendors use, lower-case; the first that a table has is taken.
-DATETIME_NAMES = ("datetime", "date", "timestamp", "time", "day", "trade_date", "tradedate")
-INSTRUMENT_NAMES = ("instrument", "ticker", "symbol", "stock", "code", "asset", "permno", "sid")
-
 
 def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
     """Check that an index is a unique (datetime, instrument) MultiIndex.
@@ -76,65 +72,6 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
             f"Keep one row for each stock and day."
         )
     return index
-
-
-def from_long(
-    frame: Any, *, datetime: str | None = None, instrument: str | None = None
-) -> pd.DataFrame:
-    """Make a (datetime, instrument) table from a long one.
-
-    Parameters
-    ----------
-    frame : pandas.DataFrame, or an object with ``to_pandas`` (polars, pyarrow)
-        One row for each stock and day, dates and instruments in columns.
-    datetime, instrument : str, default=None
-        The columns that hold them. None guesses from the usual names ("date", "timestamp",
-        ..., "ticker", "symbol", ...), upper or lower case.
-
-    Returns
-    -------
-    table : pandas.DataFrame
-        The other columns, indexed by (datetime, instrument), rows in the order given.
-
-    Raises
-    ------
-    ValueError
-        A column cannot be found, dates cannot be read, or a key is missing or double.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from skattn import from_long
-    >>> long = pd.DataFrame({"Date": ["2024-01-02"], "ticker": ["A"], "close": [9.5]})
-    >>> from_long(long)
-                           close
-    datetime   instrument
-    2024-01-02 A             9.5
-    """
-    if not isinstance(frame, pd.DataFrame):
-        if not hasattr(frame, "to_pandas"):
-            raise TypeError(
-                f"frame must be a pandas, polars or pyarrow table; got {type(frame).__name__}."
-            )
-        frame = frame.to_pandas()
-    datetime = _find_column(frame, "datetime", datetime, DATETIME_NAMES)
-    instrument = _find_column(frame, "instrument", instrument, INSTRUMENT_NAMES)
-    for name in (datetime, instrument):
-        if isinstance(frame[name], pd.DataFrame):
-            raise ValueError(f"The table has more than one column {name!r}.")
-    dates = frame[datetime]
-    if isinstance(dates.dtype, pd.CategoricalDtype):
-        dates = dates.astype(dates.cat.categories.dtype)
-    if not pd.api.types.is_datetime64_any_dtype(dates):
-        try:
-            # Numbers like 20240102 are dates written as digits, never nanoseconds.
-            text = dates.astype("Int64").astype("string") if _is_number(dates) else dates
-            dates = pd.to_datetime(text)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"Column {datetime!r} cannot be read as dates: {error}") from error
-    index = pd.MultiIndex.from_arrays([dates, frame[instrument]], names=LEVELS)
-    table = frame.drop(columns=[datetime, instrument]).set_axis(check_index(index, "frame"))
-    return table
 
 
 def days_of(
@@ -213,7 +150,8 @@ def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]
     codes, values = np.asarray(index.codes[number]), index.levels[number]
     used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
     order = values[used].argsort()
-    rank = np.empty(len(values), dtype=np.int64)
+    # 32 bits: an index of a whole market is as large as its prices.
+    rank = np.empty(len(values), dtype=np.int32)
     rank[used[order]] = np.arange(len(used))
     return rank[codes], values[used[order]]
 
@@ -241,7 +179,7 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
         raise ValueError(f"days must be one date a row; got {values!r}.")
     if isinstance(array.dtype, pd.CategoricalDtype):
         array = np.asarray(array)
-    if _is_number(array):
+    if is_number(array):
         # pandas would take them for nanoseconds since 1970.
         raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
     try:
@@ -254,28 +192,11 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
     return days.tz_localize(None).normalize()
 
 
-def _is_number(values: Any) -> bool:
+def is_number(values: Any) -> bool:
+    """Whether an array or Series holds numbers, maybe as objects."""
     kinds = ("integer", "floating", "mixed-integer-float", "mixed-integer", "decimal")
     return pd.api.types.is_numeric_dtype(values.dtype) or (
         values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in kinds
-    )
-
-
-def _find_column(frame: pd.DataFrame, what: str, given: str | None, usual: tuple[str, ...]) -> str:
-    if given is not None:
-        if given not in frame.columns:
-            raise ValueError(
-                f"{what}={given!r} is not a column of the table; it has {list(frame.columns)}."
-            )
-        return given
-    lowered = {str(column).strip().lower(): column for column in reversed(list(frame.columns))}
-    for name in usual:
-        if name in lowered:
-            return lowered[name]
-    raise ValueError(
-        f"No column for {what} was found among {list(frame.columns)} (looked for "
-        f"{', '.join(usual)}): name it with {what}=..., or, where it is in the index, pass "
-        f"frame.reset_index()."
     )
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.panel._index import days_of, instruments_of, level_codes
+from skattn.panel._fill import FillRows
+from skattn.panel._index import days_of, instruments_of
+from skattn.panel._layout import lay_out
 from skattn.panel._steps import Step
 
 # Windows gathered at a time when the whole array is asked for: bounds the temporaries.
@@ -38,6 +40,8 @@ class WindowArray:
         Names of the F fields that come out, after all steps.
     steps : sequence of Step
         Functions applied in turn to each gathered batch.
+    fill : FillRows, default=None
+        Which rows stand in for those without values. None: they are gathered as they are.
 
     Attributes
     ----------
@@ -77,12 +81,14 @@ class WindowArray:
         index: pd.Index | None = None,
         fields: Sequence[str] | None = None,
         steps: Sequence[Step] = (),
+        fill: FillRows | None = None,
     ) -> None:
         self._table = np.ascontiguousarray(table)
         self._ends = np.asarray(ends)
         if self._ends.dtype.kind not in "iu" and len(self._ends):
             raise ValueError(f"ends must be integers; got {self._ends.dtype}.")
-        self._ends = self._ends.astype(np.int64, copy=False)
+        if self._ends.dtype.kind != "i":
+            self._ends = self._ends.astype(np.int64)
         self._starts = np.zeros_like(self._ends) if starts is None else np.asarray(starts)
         self.index = index
         if self._table.ndim != 2 or self._ends.ndim != 1 or len(self._starts) != len(self._ends):
@@ -104,6 +110,7 @@ class WindowArray:
         self.fields = tuple(names)
         self.steps = tuple(steps)
         self._length = length
+        self._fill = fill
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -159,6 +166,7 @@ class WindowArray:
             index=None if self.index is None else self.index[rows],
             fields=self.fields,
             steps=self.steps,
+            fill=self._fill,
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -197,6 +205,7 @@ class WindowArray:
             index=self.index,
             fields=self.fields if fields is None else fields,
             steps=(*self.steps, step),
+            fill=self._fill,
         )
 
     def gather(self, rows: Any = slice(None)) -> np.ndarray:
@@ -228,13 +237,18 @@ class WindowArray:
     def _gather(self, rows: Any, times: np.ndarray, lags: slice | np.ndarray) -> np.ndarray:
         ends, starts = self._ends[rows][:, None], self._starts[rows][:, None]
         positions = ends + (times - (self._length - 1))
-        padded = positions < starts
-        has_padding = padded[:, 0].any()
-        if has_padding:
-            positions = np.maximum(positions, starts)
+        if self._fill is not None:
+            first = np.maximum(ends - (self._length - 1), starts)
+            positions, empty = self._fill.sources(positions, first)
+        else:
+            empty = positions < starts
+        # Only windows that reach back before their start have empty steps.
+        has_empty = empty[:, 0].any() if self._fill is None else empty.any()
+        if has_empty:
+            positions = np.where(empty, ends, positions)
         batch = self._table.take(positions, axis=0)
-        if has_padding:
-            batch[padded] = np.nan
+        if has_empty:
+            batch[empty] = np.nan
         for step in self.steps:
             batch = step(batch, lags)
         return batch
@@ -248,6 +262,7 @@ def build_windows(
     memory: tuple[np.ndarray, pd.MultiIndex] | None = None,
     calendar: pd.DatetimeIndex | None = None,
     fields: Sequence[str] | None = None,
+    fill: str = "none",
 ) -> WindowArray:
     """Lay rows out on the market's calendar, one window ending at each of them.
 
@@ -270,51 +285,28 @@ def build_windows(
         Days that are known to be days of the market, though no row here has them.
     fields : sequence of str, default=None
         Names of the F columns.
+    fill : {"none", "ffill", "ffill+bfill"}, default="none"
+        What stands in a window for days that the stock misses: NaN; the row of the day before in
+        the window; or, where there is none, that of the day after in the window.
 
     Returns
     -------
     windows : WindowArray of shape (N, length, F)
     """
-    n_memory = 0
     values = values if values.dtype.kind == "f" else values.astype(np.float64)
-    day_code, days = level_codes(index, "datetime")
-    stock_code, stocks = level_codes(index, "instrument")
-    if memory is not None:
-        n_memory = len(memory[1])
-        values = np.concatenate([memory[0], values])
-        day_code, days = _join_codes(memory[1], day_code, days, "datetime")
-        stock_code, stocks = _join_codes(memory[1], stock_code, stocks, "instrument")
-    if calendar is not None:
-        day_code = calendar.union(days).get_indexer(days)[day_code]
-    first = np.full(len(stocks), np.iinfo(np.int64).max)
-    last = np.full(len(stocks), -1, dtype=np.int64)
-    np.minimum.at(first, stock_code, day_code)
-    np.maximum.at(last, stock_code, day_code)
-    spans = last - first + 1
-    offsets = np.cumsum(spans) - spans
-    rows = offsets[stock_code] + day_code - first[stock_code]
-    table = np.full((int(spans.sum()), values.shape[1]), np.nan, dtype=values.dtype)
-    # In this order a sample overwrites what memory knew of the same key.
-    table[rows] = values
+    known, earlier = (values[:0], index[:0]) if memory is None else memory
+    layout = lay_out(index, earlier=earlier, calendar=calendar)
+    n_earlier = len(earlier)
+    table = np.full((layout.n_rows, values.shape[1]), np.nan, dtype=values.dtype)
+    table[layout.rows[:n_earlier]] = known
+    # After the memory, so that a sample overwrites what it knew of the same key.
+    table[layout.rows[n_earlier:]] = values
     return WindowArray(
         table,
-        rows[n_memory:],
+        layout.rows[n_earlier:],
         length,
-        starts=offsets[stock_code][n_memory:],
+        starts=layout.offsets[layout.stocks[n_earlier:]],
         index=index,
         fields=fields,
-    )
-
-
-def _join_codes(
-    memory: pd.MultiIndex, codes: np.ndarray, uniques: pd.Index, level: str
-) -> tuple[np.ndarray, pd.Index]:
-    """Put the memory's codes before the others', on their common values."""
-    memory_codes, memory_uniques = level_codes(memory, level)
-    both = memory_uniques.union(uniques)
-    return (
-        np.concatenate(
-            [both.get_indexer(memory_uniques)[memory_codes], both.get_indexer(uniques)[codes]]
-        ),
-        both,
+        fill=None if fill == "none" else FillRows.of(layout, backward=fill == "ffill+bfill"),
     )

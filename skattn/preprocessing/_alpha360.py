@@ -16,22 +16,12 @@ from skattn.panel import (
     TakeFields,
     WindowArray,
     build_windows,
-    check_index,
-    check_numeric,
     check_panel_input,
-    level_codes,
 )
-from skattn.preprocessing._base import PanelTransformer, single_task
-from skattn.preprocessing._lookback import (
-    check_one_stamp_a_day,
-    check_same_stamps,
-    missed_days,
-    remembered_days,
-    warn_of_short_lookback,
-)
+from skattn.preprocessing._base import single_task
+from skattn.preprocessing._lookback import check_length, last_steps
+from skattn.preprocessing._ohlcv import FIELDS, OhlcvTransformer
 
-FIELDS = ("close", "open", "high", "low", "vwap", "volume")
-VWAPS = (None, "typical")
 LAYOUTS = ("windows", "columns")
 
 
@@ -39,7 +29,7 @@ def _gives_columns(self: Alpha360) -> bool:
     return self.layout == "columns"
 
 
-class Alpha360(PanelTransformer):
+class Alpha360(OhlcvTransformer):
     """Windows of prices divided by the latest close, and of volume by the latest volume.
 
     The raw-price features of qlib: 6 fields x 60 days make the 360 of the name. They are not
@@ -60,6 +50,10 @@ class Alpha360(PanelTransformer):
     layout : {"windows", "columns"}, default="windows"
         "windows" gives a WindowArray of shape (N, length, F); "columns" a table with qlib's
         names, feature by feature, oldest first: CLOSE59, ..., CLOSE0, OPEN59, ..., VOLUME0.
+    calendar : array-like of dates, default=None
+        Every trading day of the market, where the rows do not have them all: those that
+        a splitter has purged, for example. Days that it has and the rows do not are missing in
+        windows, where they would be passed over otherwise. None: the days of the rows.
 
     Attributes
     ----------
@@ -84,8 +78,8 @@ class Alpha360(PanelTransformer):
     *Rows that are not the fitted ones.* ``transform`` knows X and the days in ``history_``.
     Rows that come next see full windows. Where more than a week (or the longest pause of the
     fitted days) lies between, the days between are missing, not spliced, and a warning says so;
-    days that a splitter has purged are fewer and cannot be told from holidays: windows that are
-    built before splitting are exact there too. For earlier rows pass the days before them as well.
+    days that a splitter has purged are fewer and cannot be told from holidays: ``calendar`` tells
+    them. For earlier rows pass the days before them as well.
 
     *Missing.* Zero prices and zero volume are vendors' ways to say "no value" and become NaN.
     Where the latest close (volume) is missing, so is the whole window of prices (volume).
@@ -116,11 +110,13 @@ class Alpha360(PanelTransformer):
         length: int = 60,
         vwap: str | None = None,
         layout: str = "windows",
+        calendar: Any = None,
     ) -> None:
         self.fields = fields
         self.length = length
         self.vwap = vwap
         self.layout = layout
+        self.calendar = calendar
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> Alpha360:
@@ -144,17 +140,17 @@ class Alpha360(PanelTransformer):
             keys; a column is missing, not numeric or infinite.
         """
         self._check_parameters()
-        self.history_ = self.calendar_ = None
+        self._forget()
         if not isinstance(X, pd.DataFrame):
             X = check_panel_input(self, X, reset=True)
             self.fields_ = self._array_fields(X)
             return self
-        self._read_columns(X, reset=True)
-        values = self._values(X)
-        day_codes, self.calendar_ = level_codes(X.index, "datetime")
-        if self.length > 1:
-            tail = day_codes >= len(self.calendar_) - remembered_days(self.length)
-            self.history_ = pd.DataFrame(values[tail], X.index[tail], self._sources())
+        self._check_table(X, reset=True)
+        usual = tuple(field for field in FIELDS if field != "vwap" or self._has_vwap(X))
+        self.fields_ = usual if self.fields is None else tuple(self.fields)
+        sources = self._sources()
+        self._check_columns(X, sources)
+        self._remember(self._values(X, sources), X.index, sources, self.length - 1)
         return self
 
     def transform(self, X: Any) -> WindowArray | pd.DataFrame | np.ndarray:
@@ -175,19 +171,12 @@ class Alpha360(PanelTransformer):
         check_is_fitted(self)
         if not isinstance(X, pd.DataFrame):
             return self._transform_array(X)
-        self._read_columns(X, reset=False)
+        self._check_table(X, reset=False)
         sources = self._sources()
-        _check_time_zone(X, self.calendar_)
-        memory = None
-        calendar = self.calendar_
-        if self.history_ is not None and calendar is not None:
-            memory = (self.history_.to_numpy(), self.history_.index)
-            days = level_codes(X.index, "datetime")[1]
-            check_same_stamps(calendar, days)
-            warn_of_short_lookback(calendar, days, self.length)
-            calendar = calendar.append(missed_days(calendar, days))
+        self._check_columns(X, sources)
+        memory, calendar = self._recall(X.index, self.length - 1)
         windows = build_windows(
-            self._values(X),
+            self._values(X, sources),
             X.index,
             self.length,
             memory=memory,
@@ -221,16 +210,10 @@ class Alpha360(PanelTransformer):
         return np.asarray(names, dtype=object)
 
     def _check_parameters(self) -> None:
-        if isinstance(self.length, bool) or not isinstance(self.length, (int, np.integer)):
-            raise TypeError(f"length must be an int; got {self.length!r}.")
-        if self.length < 1:
-            raise ValueError(f"length must be at least 1; got {self.length}.")
-        for name, value, allowed in (
-            ("vwap", self.vwap, VWAPS),
-            ("layout", self.layout, LAYOUTS),
-        ):
-            if value not in allowed:
-                raise ValueError(f"{name} must be one of {allowed}; got {value!r}.")
+        check_length(self.length)
+        self._check_vwap()
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"layout must be one of {LAYOUTS}; got {self.layout!r}.")
         if self.fields is None:
             return
         unknown = [field for field in self.fields if field not in FIELDS]
@@ -239,65 +222,10 @@ class Alpha360(PanelTransformer):
         if len(set(self.fields)) < len(self.fields):
             raise ValueError(f"fields must differ; got {self.fields!r}.")
 
-    def _read_columns(self, X: pd.DataFrame, *, reset: bool) -> None:
-        check_index(X.index)
-        if reset:
-            self._fit_ndim = None
-        elif self._fit_ndim is not None:
-            raise ValueError("Alpha360 was fitted on an array; got a table.")
-        check_one_stamp_a_day(X.index)
-        if len(X) == 0:
-            raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
-        if reset:
-            has_vwap = self.vwap == "typical" or "vwap" in X.columns
-            usual = tuple(field for field in FIELDS if field != "vwap" or has_vwap)
-            self.fields_ = usual if self.fields is None else tuple(self.fields)
-            self.n_features_in_ = X.shape[1]
-            self.feature_names_in_ = np.asarray(X.columns, dtype=object)
-        missing = [name for name in self._needed() if name not in X.columns]
-        if missing:
-            hint = ""
-            if "vwap" in missing:
-                hint = (
-                    ' vwap="typical" computes (high + low + close) / 3 in place of a vwap column.'
-                )
-            raise ValueError(
-                f"X lacks the column{'s' if len(missing) > 1 else ''} {missing}; it has "
-                f"{list(X.columns)}.{hint}"
-            )
-        double = X.columns[X.columns.duplicated()].intersection(self._needed())
-        if len(double):
-            raise ValueError(f"X has more than one column {list(double)}.")
-        check_numeric(X[self._needed()])
-
     def _sources(self) -> list[str]:
         """Fields that the windows hold: those that come out, and the close to divide by."""
         by_close = any(field != "volume" for field in self.fields_)
         return [*self.fields_, *(["close"] if by_close and "close" not in self.fields_ else [])]
-
-    def _needed(self) -> list[str]:
-        """Columns that X must have."""
-        needed = dict.fromkeys(self._sources())
-        if self.vwap == "typical" and "vwap" in needed:
-            del needed["vwap"]
-            needed.update(dict.fromkeys(("high", "low", "close")))
-        return list(needed)
-
-    def _values(self, X: pd.DataFrame) -> np.ndarray:
-        needed = self._needed()
-        columns = {name: _as_float(X[name]) for name in needed}
-        infinite = [name for name, values in columns.items() if np.isinf(values).any()]
-        if infinite:
-            rows = np.flatnonzero(np.isinf(columns[infinite[0]]))
-            raise ValueError(
-                f"Input X contains infinity or a value too large for dtype('float32') in the "
-                f"columns {infinite}, first at {X.index[rows[0]]}."
-            )
-        for values in columns.values():
-            values[values == 0] = np.nan
-        if self.vwap == "typical" and "vwap" in self.fields_:
-            columns["vwap"] = (columns["high"] + columns["low"] + columns["close"]) / 3
-        return np.column_stack([columns[name] for name in self._sources()])
 
     def _array_fields(self, X: np.ndarray | WindowArray) -> tuple[str, ...]:
         n_fields = X.shape[2] if len(X.shape) == 3 else 1
@@ -316,13 +244,9 @@ class Alpha360(PanelTransformer):
         if self._fit_ndim is None:
             raise ValueError(f"Alpha360 was fitted on a table; got {type(X).__name__}.")
         X = check_panel_input(self, X, reset=False)
-        cube = np.asarray(X, dtype=np.float32)
-        cube = cube[:, :, None] if cube.ndim == 2 else cube
-        cube = np.where(cube == 0, np.float32(np.nan), cube)[:, -self.length :]
-        short = self.length - cube.shape[1]
-        if short > 0:
-            cube = np.pad(cube, ((0, 0), (short, 0), (0, 0)), constant_values=np.nan)
-        cube = _divide_by_latest(self.fields_)(np.ascontiguousarray(cube), slice(None))
+        cube = last_steps(np.asarray(X, dtype=np.float32), self.length)
+        cube[cube == 0] = np.nan
+        cube = _divide_by_latest(self.fields_)(cube, slice(None))
         return cube if self.layout == "windows" else _flatten(cube)
 
     def __sklearn_tags__(self) -> Tags:
@@ -331,23 +255,6 @@ class Alpha360(PanelTransformer):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
-
-
-def _check_time_zone(X: pd.DataFrame, calendar: pd.DatetimeIndex) -> None:
-    zone, known = X.index.get_level_values("datetime")[:1].tz, calendar.tz
-    if str(zone) != str(known):
-        raise ValueError(
-            f"The dates of X have the time zone {zone}, but Alpha360 was fitted with {known}."
-        )
-
-
-def _as_float(column: pd.Series) -> np.ndarray:
-    # Division happens in float32, as in qlib; prices are exact enough in it.
-    try:
-        with np.errstate(over="ignore"):
-            return column.to_numpy(dtype=np.float32, na_value=np.nan, copy=True)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Column {column.name!r} is not numeric: {error}") from error
 
 
 def _divide_by_latest(fields: Sequence[str]) -> DivideByLatest:

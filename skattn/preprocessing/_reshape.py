@@ -11,8 +11,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.panel import WindowArray, check_index, check_panel_input
-from skattn.preprocessing._alpha360 import FIELDS
 from skattn.preprocessing._base import PanelTransformer, single_task
+from skattn.preprocessing._ohlcv import FIELDS
 
 NAME_AND_LAG = re.compile(r"(.*?)(\d+)")
 

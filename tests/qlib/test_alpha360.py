@@ -1,8 +1,7 @@
 """Alpha360 against qlib's expressions, computed by qlib out of a provider folder.
 
-Both divide in float32, which is exact to half a unit in the last place (6e-8 relative). The
-typical price is computed before it is rounded to float32 in the provider, and after it in skattn:
-a few units more. Hence 1e-6 relative.
+Both divide in float32, which is exact to half a unit in the last place (6e-8 relative). Hence 1e-6
+relative.
 """
 
 from __future__ import annotations
@@ -94,17 +93,17 @@ def test_some_fields_and_another_length(ohlcv, qlib_table):
     assert_same(ours, qlib_table.loc[ohlcv.index, ours.columns])
 
 
-def test_zero_volume_differs(ohlcv, qlib_alpha360):
+def test_zero_volume_differs(ohlcv, qlib_features):
     """qlib divides by ($volume + 1e-12); skattn takes zero volume for a missing value.
 
     qlib's windows that end on such a day hold 0 and about 1e18, its later ones a 0; skattn's
     hold NaN in these cells. All other cells are the same.
     """
-    stock = ohlcv.index.get_level_values("instrument")[0]
+    stock = ohlcv.groupby("instrument").size().idxmax()
     day = ohlcv.xs(stock, level="instrument").index[80]
     ohlcv = ohlcv.copy()
     ohlcv.loc[(day, stock), "volume"] = 0
-    theirs = qlib_alpha360(ohlcv).loc[ohlcv.index]
+    theirs = qlib_features(ohlcv, "Alpha360DL").loc[ohlcv.index]
     ours = Alpha360(vwap="typical", layout="columns").fit_transform(ohlcv)
 
     volume = [f"VOLUME{lag}" for lag in range(59, -1, -1)]
@@ -129,11 +128,18 @@ def test_zero_volume_differs(ohlcv, qlib_alpha360):
 
 
 @pytest.mark.parametrize("field", ["close", "volume"])
-def test_a_zero_is_what_qlib_makes_of_a_missing_value(ohlcv, qlib_alpha360, field):
+def test_a_zero_is_what_qlib_makes_of_a_missing_value(ohlcv, qlib_features, field):
     keys = ohlcv.index[np.random.default_rng(0).permutation(len(ohlcv))[:5]]
     zeros, missing = ohlcv.copy(), ohlcv.astype(float)
     zeros.loc[keys, field] = 0
     missing.loc[keys, field] = np.nan
     ours = Alpha360(vwap="typical", layout="columns").fit_transform(zeros)
     assert ours.loc[keys, f"{field.upper()}0"].isna().all()
-    assert_same(ours, qlib_alpha360(missing).loc[ours.index])
+    assert_same(ours, qlib_features(missing, "Alpha360DL").loc[ours.index])
+
+
+@pytest.mark.realdata
+def test_real_prices(real_ohlcv, qlib_features):
+    assert len(real_ohlcv) > 200_000
+    ours = Alpha360(vwap="typical", layout="columns").fit_transform(real_ohlcv)
+    assert_same(ours, qlib_features(real_ohlcv, "Alpha360DL").loc[ours.index])

@@ -1,0 +1,122 @@
+"""The label: the return of the days to come."""
+
+from __future__ import annotations
+
+from numbers import Integral
+
+import numpy as np
+import pandas as pd
+
+from skattn.panel import check_index
+from skattn.preprocessing._lookback import check_one_stamp_a_day
+
+
+def make_label(
+    ohlcv: pd.DataFrame | pd.Series, horizon: int = 2, delay: int = 1, *, price: str = "close"
+) -> pd.Series:
+    """Make each row's label: the stock's return from ``delay`` to ``horizon`` market days ahead.
+
+    The label of day t is ``close[t + horizon] / close[t + delay] - 1``: what a position earns
+    that is bought at the close of day t + delay and sold at that of day t + horizon. The
+    defaults are qlib's ``Ref($close, -2) / Ref($close, -1) - 1``.
+
+    Parameters
+    ----------
+    ohlcv : pandas.DataFrame or pandas.Series of shape (n_rows,)
+        Prices, index (datetime, instrument) in any order: a table with a column ``price``, or
+        the prices themselves.
+    horizon : int, default=2
+        Market days ahead that the return ends.
+    delay : int, default=1
+        Market days ahead that it begins; 0 <= delay < horizon.
+    price : str, default="close"
+        The column of the table that holds the prices.
+
+    Returns
+    -------
+    label : pandas.Series of shape (n_rows,)
+        Simple return as a fraction, named "label", same index; NaN where unknown.
+        ``label.attrs`` tells ``horizon`` and ``delay``, which a splitter or a regressor with
+        ``purge="auto"`` reads.
+
+    Raises
+    ------
+    TypeError
+        ``ohlcv`` is not a table, or ``horizon`` or ``delay`` not an int.
+    ValueError
+        The index is not a unique (datetime, instrument) one or has several time stamps a day,
+        the column is not there, a price is not a number or infinite, or the days are out of order.
+
+    Notes
+    -----
+    Days are the market's: every day that any stock has. A stock that misses one of the two days
+    has no label; the label never jumps over the gap. A price of zero is a vendor's way to say
+    "no value", and counts as missing.
+
+    pandas carries ``attrs`` through selections, ``reindex``, arithmetic, ``pd.concat`` of labels
+    with the same attrs, copies and pickles. It drops them in ``groupby(...).transform``, and where
+    the label becomes a column of a table; set them again there.
+
+    References
+    ----------
+    qlib, ``qlib/contrib/data/handler.py``, ``Alpha360.get_label_config``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skattn import from_long
+    >>> from skattn.preprocessing import make_label
+    >>> days = pd.date_range("2024-01-01", periods=4)
+    >>> table = from_long(pd.DataFrame({"date": days, "ticker": "A", "close": [9, 10, 11, 22]}))
+    >>> label = make_label(table)
+    >>> label.round(2).tolist()
+    [0.1, 1.0, nan, nan]
+    >>> label.attrs
+    {'horizon': 2, 'delay': 1}
+    """
+    for name, value in (("horizon", horizon), ("delay", delay)):
+        if not isinstance(value, Integral) or isinstance(value, bool):
+            raise TypeError(f"{name} must be an int, a number of market days; got {value!r}.")
+    if not 0 <= delay < horizon:
+        raise ValueError(f"0 <= delay < horizon must hold; got delay={delay}, horizon={horizon}.")
+    if not isinstance(ohlcv, (pd.DataFrame, pd.Series)):
+        raise TypeError(
+            f"ohlcv must be a DataFrame or a Series with a (datetime, instrument) index; got "
+            f"{type(ohlcv).__name__}. skattn.from_long makes a table of a long one."
+        )
+    index = check_index(ohlcv.index, "ohlcv")
+    check_one_stamp_a_day(index)
+    prices = _prices(ohlcv, price)
+    day, calendar = pd.factorize(index.get_level_values("datetime"), sort=True)
+    stock, stocks = pd.factorize(index.get_level_values("instrument"))
+    # Rows past the end of the calendar stay NaN, and so do the days that a stock misses.
+    grid = np.full((len(calendar) + horizon, len(stocks)), np.nan)
+    grid[day, stock] = prices
+    label = grid[day + horizon, stock] / grid[day + delay, stock] - 1
+    label = pd.Series(label, index=index, name="label")
+    label.attrs.update(horizon=int(horizon), delay=int(delay))
+    return label
+
+
+def _prices(ohlcv: pd.DataFrame | pd.Series, price: str) -> np.ndarray:
+    """Prices as floats, NaN where there is none."""
+    if isinstance(ohlcv, pd.DataFrame):
+        n_found = (ohlcv.columns == price).sum()
+        if n_found != 1:
+            raise ValueError(
+                f"ohlcv must have one column price={price!r}; it has {n_found} among "
+                f"{list(ohlcv.columns)}."
+            )
+        ohlcv = ohlcv[price]
+    try:
+        if not pd.api.types.is_numeric_dtype(ohlcv) and ohlcv.dtype != object:
+            raise TypeError(f"dtype {ohlcv.dtype}")
+        prices = ohlcv.to_numpy(dtype=float, na_value=np.nan)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The prices of ohlcv must be numbers: {error}") from error
+    infinite = np.flatnonzero(np.isinf(prices))
+    if len(infinite):
+        raise ValueError(
+            f"The prices of ohlcv contain infinity, first at {ohlcv.index[infinite[0]]}."
+        )
+    return np.where(prices == 0, np.nan, prices)

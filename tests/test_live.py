@@ -1,0 +1,106 @@
+"""Fitted on history, asked for today: to the bit what the full table gives for today."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+from sklearn.pipeline import make_pipeline
+
+import skattn
+from skattn.preprocessing import Alpha158, Alpha360, RobustZScore, RollingWindow, make_label
+
+LOOKING_BACK = {
+    "alpha360": Alpha360(length=12),
+    "alpha158": Alpha158((5, 20)),
+    "rolling": RollingWindow(12),
+    "rolling, filled": RollingWindow(12, fill="ffill+bfill"),
+}
+DAY = "datetime"
+
+
+def days_of(table: pd.DataFrame) -> pd.DatetimeIndex:
+    return table.index.get_level_values(DAY)
+
+
+@pytest.mark.parametrize("kind", LOOKING_BACK)
+def test_each_day_alone_is_that_day_of_the_full_table(ragged_ohlcv, kind):
+    transformer = LOOKING_BACK[kind]
+    calendar = days_of(ragged_ohlcv).unique().sort_values()
+    full = np.asarray(transformer.fit_transform(ragged_ohlcv))
+    for position in (30, 70, 71, 100, len(calendar) - 1):
+        day = calendar[position]
+        transformer.fit(ragged_ohlcv[days_of(ragged_ohlcv) < day])
+        today = days_of(ragged_ohlcv) == day
+        assert_array_equal(np.asarray(transformer.transform(ragged_ohlcv[today])), full[today])
+        # One stock of the day, too.
+        one = np.flatnonzero(today)[-1:]
+        assert_array_equal(np.asarray(transformer.transform(ragged_ohlcv.iloc[one])), full[one])
+
+
+@pytest.mark.parametrize("kind", LOOKING_BACK)
+def test_a_calendar_tells_of_days_that_nobody_passed(ragged_ohlcv, kind):
+    """Two purged days: missing in the windows after them, where they would be spliced else."""
+    calendar = days_of(ragged_ohlcv).unique().sort_values()
+    train = days_of(ragged_ohlcv) < calendar[80]
+    purged = (days_of(ragged_ohlcv) >= calendar[80]) & (days_of(ragged_ohlcv) < calendar[82])
+    test = days_of(ragged_ohlcv) >= calendar[82]
+    transformer = type(LOOKING_BACK[kind])(**LOOKING_BACK[kind].get_params())
+    transformer.set_params(calendar=calendar)
+    emptied = ragged_ohlcv[~purged]
+    expected = np.asarray(transformer.fit_transform(emptied))[days_of(emptied) >= calendar[82]]
+    got = np.asarray(transformer.fit(ragged_ohlcv[train]).transform(ragged_ohlcv[test]))
+    assert_array_equal(got, expected)
+    transformer.set_params(calendar=None)
+    spliced = np.asarray(transformer.fit(ragged_ohlcv[train]).transform(ragged_ohlcv[test]))
+    assert not np.array_equal(spliced, got, equal_nan=True)
+
+
+@pytest.mark.parametrize("kind", LOOKING_BACK)
+def test_a_long_pause_is_padded_with_a_warning(ragged_ohlcv, kind):
+    calendar = days_of(ragged_ohlcv).unique().sort_values()
+    transformer = LOOKING_BACK[kind].fit(ragged_ohlcv[days_of(ragged_ohlcv) < calendar[60]])
+    later = ragged_ohlcv[days_of(ragged_ohlcv) >= calendar[100]]
+    with pytest.warns(UserWarning, match="days between are taken as missing") as caught:
+        transformer.transform(later)
+    assert caught[0].filename == __file__
+    transformer.set_params(calendar=calendar)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        transformer.transform(later)
+    transformer.set_params(calendar=None)
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        [Alpha360(length=10), RobustZScore()],
+        [
+            Alpha158((5, 20), columns=["RESI5", "KLEN", "STD20", "CORR5"]),
+            RobustZScore(),
+            RollingWindow(8, fill="ffill+bfill"),
+        ],
+    ],
+    ids=["alpha360", "alpha158"],
+)
+@pytest.mark.parametrize("model", ["alstm", "gru", "lstm", "transformer", "hist", "sfm"])
+def test_predictions(ragged_ohlcv, model, features):
+    parameters = {"d_model": 8, "nhead": 2, "dim_feedforward": 8} if model == "transformer" else {}
+    if model != "transformer":
+        parameters["hidden_size"] = 4
+    if model == "hist":
+        stocks = ragged_ohlcv.index.unique("instrument")
+        parameters["concepts"] = pd.Series(np.arange(len(stocks)) % 3, stocks)
+    regressor = skattn.make_model(model, max_epochs=1, random_state=0, **parameters)
+    calendar = days_of(ragged_ohlcv).unique().sort_values()
+    label = make_label(ragged_ohlcv)
+    history = days_of(ragged_ohlcv) < calendar[-1]
+    pipeline = make_pipeline(*features, regressor)
+    pipeline.fit(ragged_ohlcv[history], make_label(ragged_ohlcv[history]))
+    assert label.attrs == {"horizon": 2, "delay": 1}
+    today = pipeline.predict(ragged_ohlcv[~history])
+    assert len(today) > 5
+    assert_array_equal(today, pipeline.predict(ragged_ohlcv)[~history])
