@@ -1,23 +1,40 @@
-"""DailyTimeSeriesSplit: what it promises, against brute force and scikit-learn."""
+"""Splitters over days: what they promise, against brute force and scikit-learn."""
 
 from __future__ import annotations
 
 import pickle
+import warnings
+from itertools import combinations
+from math import comb
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn import config_context
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
-from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score, cross_validate
+from sklearn.model_selection import (
+    GridSearchCV,
+    KFold,
+    TimeSeriesSplit,
+)
 
-from skattn.model_selection import DailyTimeSeriesSplit
+from skattn.model_selection import (
+    CombinatorialPurgedDailyKFold,
+    DailyTimeSeriesSplit,
+    DateSplit,
+    PurgedDailyKFold,
+)
 from skattn.panel import build_windows
+
+SPLITTERS = [
+    DailyTimeSeriesSplit(3),
+    PurgedDailyKFold(3),
+    CombinatorialPurgedDailyKFold(4, 2),
+    DateSplit((None, "2024-02-01"), ("2024-02-02", "2024-02-15"), ("2024-02-16", None)),
+]
 
 
 def ragged_panel(n_days: int, seed: int = 0, max_stocks: int = 4) -> pd.DataFrame:
@@ -41,6 +58,8 @@ parameters = st.fixed_dictionaries(
         "max_train_size": st.none() | st.integers(1, 10),
         "test_size": st.none() | st.integers(1, 4),
         "purge": st.integers(0, 4),
+        "gap": st.integers(0, 2),
+        "embargo": st.integers(0, 4),
     }
 )
 
@@ -50,10 +69,10 @@ parameters = st.fixed_dictionaries(
 def test_folds(params: dict, n_days: int, seed: int) -> None:
     frame = ragged_panel(n_days, seed)
     cv = DailyTimeSeriesSplit(**params)
-    n_splits, purge = params["n_splits"], params["purge"]
+    n_splits, before = params["n_splits"], params["purge"] + params["gap"]
     test_size = params["test_size"] or n_days // (n_splits + 1)
     first_test = n_days - n_splits * test_size
-    if test_size == 0 or first_test - purge < 1:
+    if test_size == 0 or first_test - before < 1:
         with pytest.raises(ValueError, match=f"trading days; there .* {n_days}\\."):
             list(cv.split(frame))
         return
@@ -67,11 +86,17 @@ def test_folds(params: dict, n_days: int, seed: int) -> None:
         assert (np.diff(test) > 0).all()
         # Test days follow one another, up to the last day of all.
         start = first_test + k * test_size
-        stop = start - purge
-        oldest = max(0, stop - (params["max_train_size"] or stop))
+        # Earlier test sets keep the days after them out of this training set.
+        ends = [first_test + j * test_size - 1 for j in range(1, k + 1)]
+        days = [
+            day
+            for day in range(start - before)
+            if not any(end < day <= end + params["embargo"] for end in ends)
+        ]
+        days = days[-(params["max_train_size"] or n_days) :]
         # All rows of exactly these days: no day is cut, on both sides or within the purge.
         assert_array_equal(test, np.flatnonzero(row_days.isin(calendar[start:][:test_size])))
-        assert_array_equal(train, np.flatnonzero(row_days.isin(calendar[oldest:stop])))
+        assert_array_equal(train, np.flatnonzero(row_days.isin(calendar[days])))
         assert len(train) > 0
 
 
@@ -100,15 +125,100 @@ def test_one_row_a_day_is_time_series_split(params: dict, purge: int) -> None:
             assert_array_equal(our_rows, their_rows)
 
 
-def test_row_order_does_not_matter() -> None:
-    frame = ragged_panel(25)
+@settings(max_examples=40, deadline=None)
+@given(
+    n_folds=st.integers(2, 6),
+    n_test_folds=st.integers(1, 3),
+    purge=st.integers(0, 5),
+    embargo=st.integers(0, 4),
+    n_days=st.integers(1, 45),
+    seed=st.integers(0, 99),
+)
+def test_blocks(n_folds, n_test_folds, purge, embargo, n_days, seed) -> None:
+    n_test_folds = min(n_test_folds, n_folds - 1)
+    frame = ragged_panel(n_days, seed)
+    splitters = [CombinatorialPurgedDailyKFold(n_folds, n_test_folds, purge=purge, embargo=embargo)]
+    if n_test_folds == 1:
+        splitters.append(PurgedDailyKFold(n_folds, purge=purge, embargo=embargo))
+    if n_days < n_folds:
+        for cv in splitters:
+            message = rf"needs {n_folds} trading days .* there (is|are) {n_days}\."
+            with pytest.raises(ValueError, match=message):
+                next(cv.split(frame))
+        return
+
+    def is_free(day: int, test: np.ndarray) -> bool:
+        """The label of a day shares no day with a test day's label, and embargo has passed."""
+        return all(day + purge < e or day > e + purge + embargo for e in test)
+
+    blocks = [test for _, test in KFold(n_folds).split(np.arange(n_days))]
+    tests = [np.concatenate(chosen) for chosen in combinations(blocks, n_test_folds)]
+    trains = [[day for day in range(n_days) if is_free(day, test)] for test in tests]
+    empty = [number for number, train in enumerate(trains) if not train]
+    row_days = days_in(frame)
+    calendar = row_days.unique().sort_values()
+    for cv in splitters:
+        if empty:
+            # Before the first fold, whichever it is that cannot be.
+            with pytest.raises(ValueError, match=rf"no day to train on in fold {empty[0]}, "):
+                next(cv.split(frame))
+            continue
+        folds = list(cv.split(frame))
+        assert len(folds) == cv.get_n_splits() == len(tests)
+        for (train, test), train_days, test_days in zip(folds, trains, tests, strict=True):
+            # All rows of the days, so that all stocks of a day are on one side.
+            assert_array_equal(train, np.flatnonzero(row_days.isin(calendar[train_days])))
+            assert_array_equal(test, np.flatnonzero(row_days.isin(calendar[test_days])))
+        times_tested = np.bincount(np.concatenate([test for _, test in folds]))
+        assert (times_tested == comb(n_folds - 1, n_test_folds - 1)).all()
+
+
+@pytest.mark.parametrize("cv", SPLITTERS, ids=lambda cv: type(cv).__name__)
+def test_row_order_does_not_matter(cv) -> None:
+    frame = ragged_panel(45)
     ordered = frame.sort_index()
-    folds = zip(
-        DailyTimeSeriesSplit(3).split(frame), DailyTimeSeriesSplit(3).split(ordered), strict=True
-    )
+    folds = zip(cv.split(frame), cv.split(ordered), strict=True)
     for shuffled_fold, ordered_fold in folds:
         for rows, ordered_rows in zip(shuffled_fold, ordered_fold, strict=True):
             assert set(frame.index[rows]) == set(ordered.index[ordered_rows])
+
+
+def with_purge(cv, purge):
+    cv = clone(cv, safe=False)
+    cv.purge = purge
+    return cv
+
+
+def days_of_folds(cv, frame: pd.DataFrame, y=None) -> list[list[str]]:
+    return [
+        [" ".join(days_in(frame)[rows].unique().sort_values().strftime("%m%d")) for rows in fold]
+        for fold in cv.split(frame, y)
+    ]
+
+
+@pytest.mark.parametrize("cv", SPLITTERS, ids=lambda cv: type(cv).__name__)
+def test_purge_is_the_reach_of_the_label(cv) -> None:
+    frame = ragged_panel(45)
+    y = frame["x"].copy()
+    usual, longer = (days_of_folds(with_purge(cv, purge), frame) for purge in (2, 4))
+    assert usual != longer
+    assert days_of_folds(cv, frame) == days_of_folds(cv, frame, y) == usual
+    assert days_of_folds(cv, frame, y.to_numpy()) == usual
+    y.attrs["horizon"] = 4
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert days_of_folds(cv, frame, y) == longer
+        assert days_of_folds(with_purge(cv, 4), frame, y) == longer
+    with pytest.warns(UserWarning, match="reaches 4 days ahead, but purge=2") as caught:
+        assert days_of_folds(with_purge(cv, 2), frame, y) == usual
+    assert [warning.filename for warning in caught] == [__file__]
+
+
+@pytest.mark.parametrize("cv", SPLITTERS, ids=lambda cv: type(cv).__name__)
+def test_copies_are_equal(cv) -> None:
+    assert repr(pickle.loads(pickle.dumps(cv))) == repr(clone(cv, safe=False)) == repr(cv)
+    assert repr(eval(repr(cv))) == repr(cv)
+    assert str(cv).startswith(f"{cv!r}: ")
 
 
 def as_timestamps_of_the_day(days: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -188,6 +298,9 @@ def test_groups_of_another_length() -> None:
         ({"n_splits": 5}, 4, 8),
         # Tests of n_days // 6 = 2 days leave 2 to purge and none to train on.
         ({"n_splits": 5}, 12, 13),
+        ({"n_splits": 5, "gap": 1}, 13, 14),
+        # A purge longer than the data.
+        ({"n_splits": 5, "purge": 100}, 20, 581),
     ],
 )
 def test_too_few_days(params: dict, n_days: int, needed: int) -> None:
@@ -202,9 +315,9 @@ def test_too_few_days(params: dict, n_days: int, needed: int) -> None:
     [
         ({"n_splits": 1}, "n_splits must be an integer of at least 2; got 1"),
         ({"n_splits": 2.0}, "n_splits must be an integer of at least 2; got 2.0"),
-        ({"purge": -1}, "purge must be an integer of at least 0; got -1"),
-        ({"purge": None}, "purge must be an integer of at least 0; got None"),
-        ({"purge": True}, "purge must be an integer of at least 0; got True"),
+        ({"purge": -1}, 'purge must be "auto" or an int of at least 0; got -1'),
+        ({"purge": None}, 'purge must be "auto" or an int of at least 0; got None'),
+        ({"purge": True}, 'purge must be "auto" or an int of at least 0; got True'),
         ({"test_size": 0}, "test_size must be an integer of at least 1 or None; got 0"),
         ({"test_size": 0.2}, "test_size must be an integer of at least 1 or None; got 0.2"),
         ({"max_train_size": "5"}, "max_train_size must be an integer of .* or None; got '5'"),
@@ -215,29 +328,46 @@ def test_invalid_parameters(params: dict, message: str) -> None:
         DailyTimeSeriesSplit(**params)
 
 
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PurgedDailyKFold(1), "n_splits must be an integer of at least 2; got 1"),
+        (lambda: PurgedDailyKFold(purge=1.5), 'purge must be "auto" or an int .* got 1.5'),
+        (lambda: PurgedDailyKFold(purge="none"), "purge must be .* got 'none'"),
+        (lambda: PurgedDailyKFold(embargo=-1), "embargo must be an integer of .* 0; got -1"),
+        (lambda: DailyTimeSeriesSplit(gap=-1), "gap must be an integer of at least 0; got -1"),
+        (lambda: DailyTimeSeriesSplit(embargo=None), "embargo must be .* got None"),
+        (lambda: CombinatorialPurgedDailyKFold(1), "n_folds must be an integer of at least 2"),
+        (lambda: CombinatorialPurgedDailyKFold(5, 0), "n_test_folds must be .* at least 1; got 0"),
+        (lambda: CombinatorialPurgedDailyKFold(5, 5), "smaller than n_folds=5.* got 5"),
+        (lambda: CombinatorialPurgedDailyKFold(30, 9), "make 14,307,150 splits"),
+    ],
+    ids=range(10),
+)
+def test_invalid_parameters_of_others(make, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_no_day_to_train_on_says_why() -> None:
+    cv = PurgedDailyKFold(3, purge=3, embargo=1)
+    message = (
+        r"in fold 1, which tests from 2024-01-04 to 2024-01-08: of 9 trading days, 3 to test, 6 "
+        r"purged, with a purge of 3\. .* smaller purge or embargo"
+    )
+    with pytest.raises(ValueError, match=message):
+        next(cv.split(ragged_panel(9)))
+
+
 def test_is_an_ordinary_cross_validator() -> None:
     cv = DailyTimeSeriesSplit(np.int64(3), max_train_size=5)
     assert repr(DailyTimeSeriesSplit(3, purge=1)) == (
-        "DailyTimeSeriesSplit(max_train_size=None, n_splits=3, purge=1, test_size=None)"
+        "DailyTimeSeriesSplit(n_splits=3, max_train_size=None, test_size=None, purge=1, gap=0, "
+        "embargo=0)"
     )
-    assert repr(pickle.loads(pickle.dumps(cv))) == repr(clone(cv, safe=False)) == repr(cv)
+    assert cv.get_n_splits() == 3
     with pytest.raises(TypeError):
         DailyTimeSeriesSplit(3, 5)
-
-
-def test_in_cross_validate() -> None:
-    frame = ragged_panel(30)
-    y = frame["x"] * 2
-    cv = DailyTimeSeriesSplit(3)
-    kwargs = {"cv": cv, "return_indices": True}
-    result = cross_validate(Ridge(), frame, y, **kwargs)
-    for (train, test), *used in zip(
-        cv.split(frame), result["indices"]["train"], result["indices"]["test"], strict=True
-    ):
-        assert_array_equal(train, used[0])
-        assert_array_equal(test, used[1])
-    parallel = cross_val_score(Ridge(), frame.to_numpy(), y, cv=cv, n_jobs=2)
-    assert_allclose(parallel, result["test_score"])
 
 
 def test_in_grid_search() -> None:
@@ -247,20 +377,3 @@ def test_in_grid_search() -> None:
     search.fit(frame, frame["x"] + noise)
     assert search.best_params_ == {"alpha": 1e-3}
     assert search.n_splits_ == 3
-
-
-def test_groups_are_routed() -> None:
-    frame = ragged_panel(30)
-    X, y, days = frame.to_numpy(), frame["x"].to_numpy() ** 2, days_in(frame)
-    cv = DailyTimeSeriesSplit(3)
-    expected = cross_val_score(Ridge(), frame, y, cv=cv)
-    assert_allclose(cross_val_score(Ridge(), X, y, cv=cv, groups=days), expected)
-    with config_context(enable_metadata_routing=True):
-        routed = cross_val_score(Ridge(), X, y, cv=cv, params={"groups": days})
-        assert_allclose(routed, expected)
-        renamed = DailyTimeSeriesSplit(3).set_split_request(groups="when")
-        routed = cross_val_score(Ridge(), X, y, cv=renamed, params={"when": days})
-        assert_allclose(routed, expected)
-        search = GridSearchCV(Ridge(), {"alpha": [1.0]}, cv=cv, scoring=get_scorer("r2"))
-        search.fit(X, y, groups=days)
-        assert search.best_score_ == pytest.approx(expected.mean())

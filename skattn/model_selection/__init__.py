@@ -1,5 +1,15 @@
 """Cross-validators that never cut a trading day in two."""
 
+from skattn.model_selection._combinatorial import CombinatorialPurgedDailyKFold
+from skattn.model_selection._dates import DateSplit
+from skattn.model_selection._display import SplitDisplay
+from skattn.model_selection._k_fold import PurgedDailyKFold
 from skattn.model_selection._walk_forward import DailyTimeSeriesSplit
 
-__all__ = ["DailyTimeSeriesSplit"]
+__all__ = [
+    "CombinatorialPurgedDailyKFold",
+    "DailyTimeSeriesSplit",
+    "DateSplit",
+    "PurgedDailyKFold",
+    "SplitDisplay",
+]

@@ -2,88 +2,22 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator
 from itertools import count
-from numbers import Integral
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit
-from sklearn.utils import indexable
 
-from skattn.panel import days_of
-
-DaySplits = Iterator[tuple[np.ndarray, np.ndarray]]
-
-
-class DailySplitter(BaseCrossValidator):
-    """Base of the splitters that keep days whole: they choose days, this class finds the rows.
-
-    A subclass implements ``_split_days(calendar)``, which yields pairs of positions in the
-    calendar (training days, test days), and ``get_n_splits``.
-    """
-
-    # Metadata routing: `groups` are passed on when given, as scikit-learn's group splitters ask.
-    __metadata_request__split = {"groups": True}
-
-    def split(
-        self, X: Any, y: Any = None, groups: Any = None
-    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Generate the rows of each training and test set.
-
-        Parameters
-        ----------
-        X : DataFrame, WindowArray or array-like of n_samples rows
-            Rows in any order. Where it has an index with a level ``datetime``, days come from
-            there, unless ``groups`` are given.
-        y : Series or array-like of shape (n_samples,), default=None
-            Its index is used for days when X has none.
-        groups : array-like of dates, shape (n_samples,), default=None
-            The day of each row: datetime64, Timestamp or str; not integers.
-
-        Yields
-        ------
-        train : ndarray of int
-            Row positions, increasing.
-        test : ndarray of int
-            Row positions, increasing.
-
-        Raises
-        ------
-        TypeError
-            ``groups`` are not dates.
-        ValueError
-            Days are not known, or there are too few of them for the splits.
-        """
-        X, y, groups = indexable(X, y, groups)
-        try:
-            days = days_of(groups, X, y)
-        except TypeError as error:
-            raise TypeError(
-                f"groups must hold the trading day of each row as dates (datetime64, Timestamp or "
-                f"str); got {np.asarray(groups).dtype}. Leave groups out to take the days from the "
-                f"index of X or y."
-            ) from error
-        day_of_row, calendar = pd.factorize(days, sort=True)
-        for train_days, test_days in self._split_days(calendar):
-            yield (
-                _rows_on(train_days, day_of_row, len(calendar)),
-                _rows_on(test_days, day_of_row, len(calendar)),
-            )
-
-    @abstractmethod
-    def _split_days(self, calendar: pd.DatetimeIndex) -> DaySplits:
-        """Yield (training days, test days) as positions in the sorted calendar."""
+from skattn.model_selection._base import DailySplitter, are, check_count, check_purge
+from skattn.model_selection._folds import Fold
 
 
 class DailyTimeSeriesSplit(DailySplitter):
     """Walk-forward cross-validator over whole trading days.
 
     It is scikit-learn's ``TimeSeriesSplit`` with days in the place of samples: each test set is
-    a run of consecutive days, training sets end ``purge`` days before it, and all stocks of a
-    day are on the same side.
+    a run of consecutive days, training sets end ``purge + gap`` days before it, and all stocks
+    of a day are on the same side.
 
     Parameters
     ----------
@@ -93,19 +27,38 @@ class DailyTimeSeriesSplit(DailySplitter):
         Most training days of a split: a rolling window. None: all days so far (expanding).
     test_size : int, default=None
         Days of each test set. None: ``n_days // (n_splits + 1)``.
-    purge : int, default=2
-        Days dropped between training and test. A label at day t that is made of prices up to
-        day t + 2, as qlib's ``Ref($close, -2) / Ref($close, -1) - 1`` is, would reach into the
-        test days from the 2 days before them.
+    purge : int or "auto", default="auto"
+        Trading days dropped before each test: the reach of the label. A label at day t that is
+        made of prices up to day t + 2, as qlib's ``Ref($close, -2) / Ref($close, -1) - 1`` is,
+        would reach into the test days from the 2 days before them. "auto" takes the reach from
+        ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else it is 2.
+    gap : int, default=0
+        Trading days between training and test on top of the purge: how long a trained model
+        waits before it is used.
+    embargo : int, default=0
+        Trading days after each test set that the training sets of later splits leave out. No
+        split trains on days after its own test, so none is needed against leaks, and other
+        libraries' walk-forward splits ignore it or have none. It is of use where what was seen
+        in a test set led to changes that its next days should not confirm.
+
+    Raises
+    ------
+    ValueError
+        A parameter is not allowed.
 
     See Also
     --------
     sklearn.model_selection.TimeSeriesSplit : The same over samples.
+    DateSplit : One split, at dates.
 
     Notes
     -----
     Days are those that occur in the data: one on which no stock has a row is not counted.
     The days come from ``groups``, else from the index of X, else of y.
+
+    ``HalvingGridSearchCV`` and ``HalvingRandomSearchCV`` with ``resource="n_samples"`` draw rows
+    at random from the folds and so cut days. With another resource, as ``max_epochs``, days stay
+    whole.
 
     References
     ----------
@@ -120,8 +73,9 @@ class DailyTimeSeriesSplit(DailySplitter):
     >>> index = pd.MultiIndex.from_product([days, ["A", "B"]], names=["datetime", "instrument"])
     >>> X = pd.DataFrame({"x": np.arange(16.0)}, index=index)
     >>> cv = DailyTimeSeriesSplit(n_splits=3, test_size=1, purge=2)
-    >>> cv
-    DailyTimeSeriesSplit(max_train_size=None, n_splits=3, purge=2, test_size=1)
+    >>> print(cv)
+    DailyTimeSeriesSplit(n_splits=3, max_train_size=None, test_size=1, purge=2, gap=0, embargo=0):
+    3 test sets of 1 day, one after the other, each after all of its training days
     >>> day = X.index.get_level_values("datetime").day
     >>> for i, (train, test) in enumerate(cv.split(X)):
     ...     print(f"Fold {i}:")
@@ -154,65 +108,73 @@ class DailyTimeSeriesSplit(DailySplitter):
         *,
         max_train_size: int | None = None,
         test_size: int | None = None,
-        purge: int = 2,
+        purge: int | str = "auto",
+        gap: int = 0,
+        embargo: int = 0,
     ) -> None:
-        _check_count("n_splits", n_splits, 2)
-        _check_count("max_train_size", max_train_size, 1, or_none=True)
-        _check_count("test_size", test_size, 1, or_none=True)
-        _check_count("purge", purge, 0)
+        check_count("n_splits", n_splits, 2)
+        check_count("max_train_size", max_train_size, 1, or_none=True)
+        check_count("test_size", test_size, 1, or_none=True)
+        check_purge(purge)
+        check_count("gap", gap, 0)
+        check_count("embargo", embargo, 0)
         self.n_splits = n_splits
         self.max_train_size = max_train_size
         self.test_size = test_size
         self.purge = purge
+        self.gap = gap
+        self.embargo = embargo
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
-        """Return the number of splits.
+    def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
+        n_days = len(calendar)
+        self._check_days(n_days, purge)
+        test_size = self._test_size(n_days)
+        day = np.arange(n_days)
+        first_test = n_days - self.n_splits * test_size
+        # Test sets follow one another, so that this counts from the end of the latest one.
+        since_test = (day - first_test) % test_size
+        embargoed = (day >= first_test + test_size) & (since_test < self.embargo)
+        for start in range(first_test, n_days, test_size):
+            end = start - self.gap - purge
+            train = np.flatnonzero(~embargoed[:end])
+            if self.max_train_size is not None:
+                train = train[-self.max_train_size :]
+            left_out = {
+                "purged": day[end : end + purge],
+                "gap": day[end + purge : start],
+                # Days before a rolling window are out of sight for their age.
+                "embargoed": np.flatnonzero(embargoed[:end] & (day[:end] > train[0])),
+            }
+            yield Fold(train, day[start : start + test_size], left_out)
 
-        Parameters
-        ----------
-        X, y, groups : object
-            Not used, for scikit-learn's convention.
+    def _check_days(self, n_days: int, purge: int) -> None:
+        """Raise where the first split has no day to train on, or none to test on."""
+        before = purge + self.gap
 
-        Returns
-        -------
-        n_splits : int
-        """
-        return self.n_splits
+        def is_enough(n: int) -> bool:
+            test_size = self._test_size(n)
+            return test_size > 0 and n > self.n_splits * test_size + before
 
-    def _split_days(self, calendar: pd.DatetimeIndex) -> DaySplits:
-        if not self._is_enough(len(calendar)):
-            needed = next(n for n in count(len(calendar)) if self._is_enough(n))
-            raise ValueError(
-                f"{self!r} needs {needed} trading days; there {_are(len(calendar))}. "
-                f"Fewer splits, a smaller test_size or a smaller purge need fewer."
-            )
-        splitter = TimeSeriesSplit(
-            self.n_splits,
-            max_train_size=self.max_train_size,
-            test_size=self.test_size,
-            gap=self.purge,
+        if is_enough(n_days):
+            return
+        # Where to begin to count: fewer days are never enough.
+        least = (before + 1 - self.n_splits) * (self.n_splits + 1)
+        if self.test_size is not None:
+            least = self.n_splits * self.test_size + before + 1
+        needed = next(n for n in count(max(n_days, least)) if is_enough(n))
+        raise ValueError(
+            f"{self!r} needs {needed} trading days; there {are(n_days)}. Fewer splits, a smaller "
+            f"test_size, purge (here {purge}) or gap need fewer."
         )
-        yield from splitter.split(calendar)
 
-    def _is_enough(self, n_days: int) -> bool:
-        """Whether the first split has at least one day to train on and one to test on."""
-        test_size = self.test_size or n_days // (self.n_splits + 1)
-        return test_size > 0 and n_days > self.n_splits * test_size + self.purge
+    def _test_size(self, n_days: int) -> int:
+        return self.test_size or n_days // (self.n_splits + 1)
 
-
-def _rows_on(days: np.ndarray, day_of_row: np.ndarray, n_days: int) -> np.ndarray:
-    chosen = np.zeros(n_days, dtype=bool)
-    chosen[days] = True
-    return np.flatnonzero(chosen[day_of_row])
-
-
-def _check_count(name: str, value: Any, least: int, *, or_none: bool = False) -> None:
-    if or_none and value is None:
-        return
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        allowed = f"an integer of at least {least}" + (" or None" if or_none else "")
-        raise ValueError(f"{name} must be {allowed}; got {value!r}.")
-
-
-def _are(n: int) -> str:
-    return f"is {n}" if n == 1 else f"are {n}"
+    def _describe(self) -> str:
+        days = "equal length" if self.test_size is None else f"{self.test_size} days"
+        days = "1 day" if self.test_size == 1 else days
+        most = "" if self.max_train_size is None else f", at most {self.max_train_size}"
+        return (
+            f"{self.n_splits} test sets of {days}, one after the other, each after all of its "
+            f"training days{most}"
+        )
