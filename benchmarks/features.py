@@ -1,8 +1,9 @@
-"""Alpha360 of every row of a table: time until windows are ready, and memory added at peak.
+"""Alpha158 and Alpha360 of every row of a table: time until they are ready, and memory.
 
-    python benchmarks/windows.py [--ohlcv FILE] [--qlib]
+    python benchmarks/features.py [--ohlcv FILE] [--qlib]
 
-Each way runs in a process of its own. --qlib also lets pyqlib compute its Alpha360 from a provider
+Each way runs in a process of its own, one after the other. Memory is the process's peak, with all
+that it holds besides: Python, the prices. --qlib also lets pyqlib compute the same from a provider
 folder written for it (the writing is not timed).
 """
 
@@ -43,25 +44,27 @@ def write_provider(table: pd.DataFrame, folder: Path) -> None:
     (folder / "instruments" / "all.txt").write_text("\n".join(lines))
 
 
-def run_skattn(path: Path) -> None:
-    from skattn.preprocessing import Alpha360, RobustZScore
+def run_skattn(path: Path, way: str) -> None:
+    from skattn.preprocessing import Alpha158, Alpha360, RobustZScore
 
     table = from_long(pd.read_parquet(path))
-    before = reset_peak_memory()
-    began = time.perf_counter()
-    windows = Alpha360(vwap="typical").fit_transform(table)
-    seconds = time.perf_counter() - began
-    report("skattn Alpha360", seconds, peak_memory() - before, windows.shape)
-    before = reset_peak_memory()
-    began = time.perf_counter()
-    scaled = RobustZScore().fit_transform(windows)
-    seconds = time.perf_counter() - began
-    report("  then RobustZScore", seconds, peak_memory() - before, scaled.shape)
+    steps = {
+        "alpha158": [Alpha158(vwap="typical")],
+        "alpha158-2": [Alpha158(vwap="typical", n_jobs=2)],
+        "selected20": [Alpha158(columns=Alpha158.SELECTED20), RobustZScore()],
+        "alpha360": [Alpha360(vwap="typical"), RobustZScore()],
+    }[way]
+    features = table
+    for step in steps:
+        reset_peak_memory()
+        began = time.perf_counter()
+        features = step.fit_transform(features)
+        report(f"skattn {step}", time.perf_counter() - began, features.shape)
 
 
-def run_qlib(path: Path) -> None:
+def run_qlib(path: Path, way: str) -> None:
     import qlib
-    from qlib.contrib.data.loader import Alpha360DL
+    from qlib.contrib.data import loader
     from qlib.data import D
 
     table = from_long(pd.read_parquet(path))
@@ -70,16 +73,20 @@ def run_qlib(path: Path) -> None:
         n_rows = len(table)
         del table
         qlib.init(provider_uri=f"{folder}/provider", expression_cache=None, dataset_cache=None)
-        fields, _ = Alpha360DL.get_feature_config()
-        before = reset_peak_memory()
+        name = {"qlib158": "Alpha158DL", "qlib360": "Alpha360DL"}[way]
+        fields, _ = getattr(loader, name).get_feature_config()
+        reset_peak_memory()
         began = time.perf_counter()
         features = D.features(D.instruments("all"), fields)
-        seconds = time.perf_counter() - began
-        report("qlib Alpha360", seconds, peak_memory() - before, (n_rows, *features.shape[1:]))
+        report(f"qlib {name}", time.perf_counter() - began, (n_rows, *features.shape[1:]))
 
 
-def report(name: str, seconds: float, added: float, shape: tuple) -> None:
-    print(f"{name:22} {seconds:8.2f} s {added / 1e9:8.2f} GB added   shape {shape}", flush=True)
+def report(name: str, seconds: float, shape: tuple) -> None:
+    print(f"{name:70} {seconds:7.2f} s {peak_memory() / 1e9:6.2f} GB   shape {shape}", flush=True)
+
+
+SKATTN = ("alpha158", "alpha158-2", "selected20", "alpha360")
+QLIB = ("qlib158", "qlib360")
 
 
 def main() -> None:
@@ -88,13 +95,14 @@ def main() -> None:
     )
     parser.add_argument("--ohlcv", type=Path, default=US_EQUITIES, help="long parquet file")
     parser.add_argument("--qlib", action="store_true", help="let qlib do the same")
-    parser.add_argument("--only", choices=["skattn", "qlib"], help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=[*SKATTN, *QLIB], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
-        {"skattn": run_skattn, "qlib": run_qlib}[arguments.only](arguments.ohlcv)
+        run = run_skattn if arguments.only in SKATTN else run_qlib
+        run(arguments.ohlcv, arguments.only)
         return
     print(describe_machine("pyqlib"))
-    for way in ("skattn", "qlib") if arguments.qlib else ("skattn",):
+    for way in SKATTN + QLIB if arguments.qlib else SKATTN:
         command = [sys.executable, __file__, "--ohlcv", str(arguments.ohlcv), "--only", way]
         subprocess.run(command, check=True)
 

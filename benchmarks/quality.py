@@ -40,10 +40,9 @@ from _qlib_models import temporary_folder as temporary
 from _report import US_EQUITIES, describe_machine
 
 from skattn import from_long
-from skattn.datasets._label import future_return
 from skattn.metrics import signal_report
 from skattn.panel import WindowArray
-from skattn.preprocessing import Alpha360, RobustZScore
+from skattn.preprocessing import Alpha360, RobustZScore, make_label
 
 YEARS = {"train": ("2010", "2014"), "valid": ("2015", "2015"), "test": ("2016", "2016")}
 METRICS = ("ic", "icir", "rank_ic", "rank_icir")
@@ -83,7 +82,7 @@ class Market:
 
     def __init__(self, path: Path, n_stocks: int) -> None:
         table = from_long(pd.read_parquet(path)).sort_index()
-        label = future_return(table["close"])
+        label = make_label(table)
         table = table[table.index.get_level_values("datetime") >= "2009-09-01"]
         stocks = pick_stocks(table.index, n_stocks)
         table = table[table.index.get_level_values("instrument").isin(stocks)]

@@ -5,8 +5,8 @@ By default on the closing prices of 20 stocks of the S&P 500, which the package 
 
 What it does, in the order of the code:
 
-1. reads the prices and makes the label: the return from tomorrow's close to the next, ranked
-   within the day (a day's ranks use that day's labels alone);
+1. reads the prices and makes the label: the return from tomorrow's close to the next. Models are
+   trained on its rank within the day (a day's ranks use that day's labels alone);
 2. searches ALSTM's size with GridSearchCV, walking forward over whole days, all of them before the
    first day of any test;
 3. fits the best ALSTM and the ridge on every fold, and prints what each earns on the test days:
@@ -23,18 +23,21 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_validate
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 
 import skattn
 from skattn.datasets import load_sp500
+from skattn.inspection import attention_weights
 from skattn.metrics import daily_ic, rank_ic_scorer, signal_report
 from skattn.model_selection import DailyTimeSeriesSplit
-from skattn.preprocessing import Alpha360, RobustZScore
+from skattn.preprocessing import Alpha360, CrossSectionalTarget, RobustZScore, make_label
 
 PRICES = ("open", "high", "low", "close", "volume", "vwap")
+SHOWN = ["ic", "icir", "ic_t", "rank_ic", "rank_icir", "long_short_annual", "days", "stocks"]
 # More rows than this take more than a few minutes on two cores.
 MANY_ROWS = 80_000
 
@@ -77,9 +80,9 @@ def read_prices(arguments: argparse.Namespace) -> pd.DataFrame:
     if arguments.ohlcv is None:
         table = load_sp500(start=arguments.start or "2014-01-01", end=arguments.end).ohlcv
     else:
-        path = arguments.ohlcv
-        long = pd.read_csv(path) if ".csv" in path.suffixes else pd.read_parquet(path)
-        table = skattn.from_long(long, datetime=arguments.datetime, instrument=arguments.instrument)
+        table = skattn.from_long(
+            arguments.ohlcv, datetime=arguments.datetime, instrument=arguments.instrument
+        )
         given = {getattr(arguments, name): name for name in PRICES if getattr(arguments, name)}
         guessed = {column: str(column).strip().lower() for column in table.columns}
         guessed = {column: name for column, name in guessed.items() if name not in given.values()}
@@ -96,26 +99,17 @@ def read_prices(arguments: argparse.Namespace) -> pd.DataFrame:
     return table
 
 
-def next_return(close: pd.Series) -> pd.Series:
-    """Return from tomorrow's close to the next: what a trade on today's signal can earn."""
-    by_day = close.unstack("instrument").sort_index()
-    returns = by_day.shift(-2) / by_day.shift(-1) - 1
-    return returns.stack(future_stack=True).reindex(close.index)
-
-
 def make_pipelines(ohlcv: pd.DataFrame, epochs: int, seed: int) -> dict[str, Pipeline]:
     fields = ["close"] if list(ohlcv.columns) == ["close"] else None
+    # With the calendar, days that a fold does not show are missing in windows, not passed over.
+    windows = Alpha360(fields, calendar=ohlcv.index.unique("datetime"))
     alstm = skattn.make_model("alstm", max_epochs=epochs, lr=2e-3, random_state=seed)
     return {
-        "ALSTM": Pipeline(
-            [("alpha360", Alpha360(fields)), ("scale", RobustZScore()), ("model", alstm)]
-        ),
-        "ridge": Pipeline(
-            [
-                ("alpha360", Alpha360(fields, layout="columns")),
-                ("scale", RobustZScore()),
-                ("model", Ridge(alpha=1000.0)),
-            ]
+        "ALSTM": make_pipeline(windows, RobustZScore(), CrossSectionalTarget(alstm)),
+        "ridge": make_pipeline(
+            clone(windows).set_params(layout="columns"),
+            RobustZScore(),
+            CrossSectionalTarget(Ridge(alpha=1000.0)),
         ),
     }
 
@@ -147,8 +141,7 @@ def main() -> None:
     arguments = parse_arguments()
     began = time.perf_counter()
     ohlcv = read_prices(arguments)
-    label = next_return(ohlcv["close"])
-    y = label.groupby(level="datetime").rank(pct=True) - 0.5
+    label = make_label(ohlcv)
     days = ohlcv.index.get_level_values("datetime")
     print(
         f"{len(ohlcv):,} rows: {ohlcv.index.unique('instrument').size} stocks, "
@@ -159,22 +152,23 @@ def main() -> None:
 
     pipelines = make_pipelines(ohlcv, arguments.epochs, arguments.seed)
     cv = DailyTimeSeriesSplit(n_splits=arguments.splits)
-    folds = list(cv.split(ohlcv))
+    folds = list(cv.split(ohlcv, label))
     # What is chosen on days that it is then tested on looks better than it is.
     before = folds[0][0]
     search = GridSearchCV(
         pipelines["ALSTM"],
-        {"model__hidden_size": arguments.hidden},
+        {"crosssectionaltarget__regressor__hidden_size": arguments.hidden},
         cv=DailyTimeSeriesSplit(n_splits=2),
         scoring=rank_ic_scorer,
         n_jobs=arguments.jobs,
         refit=False,
     )
     search.set_callbacks(ProgressBar(max_propagation_depth=None))
-    search.fit(ohlcv.iloc[before], y.iloc[before])
+    search.fit(ohlcv.iloc[before], label.iloc[before])
     pipelines["ALSTM"].set_params(**search.best_params_)
     print(
-        f"Best of the search, up to {days[before].max().date()}: {search.best_params_}, "
+        f"Best of the search, up to {days[before].max().date()}: "
+        f"hidden_size={next(iter(search.best_params_.values()))}, "
         f"rank IC {search.best_score_:.4f}\n"
     )
 
@@ -183,8 +177,7 @@ def main() -> None:
         fitted = cross_validate(
             pipeline,
             ohlcv,
-            # Ridge knows no unlabelled rows: it gets the middle rank for them.
-            y if name == "ALSTM" else y.fillna(0),
+            label,
             cv=cv,
             n_jobs=arguments.jobs,
             scoring=rank_ic_scorer,
@@ -197,14 +190,13 @@ def main() -> None:
             rows.append({"fold": fold, "test days": period, "model": name, **report})
             parts[name].append(predicted)
         if name == "ALSTM":
-            windows = model[:-1].transform(ohlcv.iloc[test])
-            attention = model[-1].attend(windows)["time"]
+            attention = attention_weights(model, ohlcv.iloc[test]).time.to_numpy()
     predictions = {name: pd.concat(series) for name, series in parts.items()}
     for name, predicted in predictions.items():
         report = signal_report(label[predicted.index], predicted)
         rows.append({"fold": "all", "test days": "", "model": name, **report})
-    table = pd.DataFrame(rows).drop(columns=["days_too_few", "days_constant"])
-    table = table.astype({"fold": str, "days": int}).set_index(["fold", "test days", "model"])
+    table = pd.DataFrame(rows).astype({"fold": str, "days": int})
+    table = table.set_index(["fold", "test days", "model"])[SHOWN]
     table = table.sort_index(level="fold", sort_remaining=False)
     print(table.to_string(float_format="{:.4f}".format, formatters={"stocks": "{:.1f}".format}))
 

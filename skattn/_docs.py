@@ -30,9 +30,10 @@ early_stopping : bool or "auto", default="auto"
     to be in time order, each a day of its own.
 validation_fraction : float, default=0.1
     Share of the labelled days to hold out, rounded up.
-purge : int, default=2
-    Days dropped before the held-out days, because their labels reach into them. X_val is taken as
-    it is: keep it as many days away.
+purge : int or "auto", default="auto"
+    Days dropped before the held-out days, because their labels reach into them. "auto" takes what
+    y tells in ``attrs["horizon"]``, as ``skattn.preprocessing.make_label`` writes it, else 2. X_val
+    is taken as it is: keep it as many days away.
 n_iter_no_change : int, default=20
     Epochs to wait for an improvement.
 monitor : {"valid_loss", "valid_ic", "valid_rank_ic"}, default="valid_loss"

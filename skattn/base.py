@@ -93,7 +93,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
     clip_value: float | None = 3.0
     early_stopping: bool | str = "auto"
     validation_fraction: float = 0.1
-    purge: int = 2
+    purge: int | str = "auto"
     n_iter_no_change: int = 20
     monitor: str = "valid_loss"
     pretrained: Any = None
@@ -203,7 +203,7 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         seed, device = draw_seed(self.random_state), pick_device(self.device)
         with seeded(seed, device):
             net = make_net(self, device, seed, old=self.net_ if goes_on else None)
-            data = split_rows(self, net, samples, valid)
+            data = split_rows(self, net, samples, valid, y)
             checkpoint = open_checkpoint(self, net, data)
             epochs = self.max_epochs if checkpoint is None else checkpoint.epochs_left(net)
             context = self._init_callback_context(max_subtasks=epochs)

@@ -51,7 +51,7 @@ def slow_features(prices: pd.DataFrame, windows) -> pd.DataFrame:
     flow = (c / before - 1).abs() * v
     volume_change = v - v.shift(1)
     for d in windows:
-        rolling = dict(window=d, min_periods=1)
+        rolling = {"window": d, "min_periods": 1}
         rows = [c.iloc[max(i + 1 - d, 0) : i + 1] for i in range(len(c))]
         slope, fit, rest = (np.array(part) for part in zip(*map(regression, rows), strict=True))
         high, low = h.rolling(**rolling), l.rolling(**rolling)
@@ -167,9 +167,7 @@ def test_choice_of_columns(ohlcv):
 
 def test_columns_need_only_their_own_fields(ohlcv):
     only = Alpha158(columns=["ROC5", "VMA5"]).fit_transform(ohlcv[["close", "volume"]])
-    assert_frame_equal(
-        only, Alpha158().fit_transform(ohlcv)[["ROC5", "VMA5"]], check_exact=True
-    )
+    assert_frame_equal(only, Alpha158().fit_transform(ohlcv)[["ROC5", "VMA5"]], check_exact=True)
     assert "VWAP0" not in Alpha158().fit(ohlcv.drop(columns="vwap")).columns_
     assert Alpha158(vwap="typical").fit(ohlcv.drop(columns="vwap")).columns_[12] == "VWAP0"
 
@@ -213,9 +211,9 @@ def test_what_is_wrong(ragged_ohlcv, parameters, message):
 def test_what_is_wrong_with_the_table(ragged_ohlcv):
     with pytest.raises(ValueError, match=r"X lacks the columns \['low', 'volume'\]"):
         Alpha158().fit(ragged_ohlcv.drop(columns=["low", "volume"]))
-    with pytest.raises(ValueError, match="infinity .* in the columns \\['high'\\]"):
+    with pytest.raises(ValueError, match=r"infinity .* in the columns \['high'\]"):
         Alpha158().fit(ragged_ohlcv.assign(high=np.inf))
     with pytest.raises(ValueError, match="index of X must be a MultiIndex"):
         Alpha158().fit(ragged_ohlcv.reset_index(drop=True))
-    with pytest.raises(ValueError, match="must hold 1 field .close., 5 .* or 6 .*; got 3"):
+    with pytest.raises(ValueError, match=r"must hold 1 field .close., 5 .* or 6 .*; got 3"):
         Alpha158().fit(np.ones((4, 5, 3)))

@@ -134,13 +134,13 @@ def test_scikit_learn_checks_are_not_skipped(transformer):
                 "calendar": None,
             },
         ),
-        (RobustZScore(2.5, fill_value=None), {"clip": 2.5, "fill_value": None}),
+        (RobustZScore(2.5, fill_value=None), {"clip": 2.5, "fill_value": None, "subsample": None}),
         (SequenceReshaper(6), {"n_features": 6}),
         (
             Alpha360(),
             {"fields": None, "length": 60, "vwap": None, "layout": "windows", "calendar": None},
         ),
-        (RobustZScore(), {"clip": 3.0, "fill_value": 0.0}),
+        (RobustZScore(), {"clip": 3.0, "fill_value": 0.0, "subsample": None}),
     ],
 )
 def test_parameters(transformer, params):

@@ -17,7 +17,7 @@ FILLS = ("none", "ffill", "ffill+bfill")
 def slow_windows(table: pd.DataFrame, length: int, fill: str) -> np.ndarray:
     """Take the days of each window from a dictionary, one after the other."""
     days = table.index.unique("datetime").sort_values()
-    rows = {key: values for key, values in zip(table.index, table.to_numpy(), strict=True)}
+    rows = dict(zip(table.index, table.to_numpy(), strict=True))
     windows = []
     for day, stock in table.index:
         last = days.get_loc(day)
@@ -104,7 +104,13 @@ def test_what_is_wrong(parameters, error, message):
 
 def test_tables_and_arrays_do_not_mix():
     table = sparse_table(0, 5, 2, 1.0)
-    with pytest.raises(ValueError, match="fitted on a table with .* got rows without"):
+    with pytest.raises(ValueError, match=r"fitted on a table with .* got rows without"):
         RollingWindow().fit(table).transform(table.to_numpy())
-    with pytest.raises(ValueError, match="fitted on rows without .* got a table with"):
+    with pytest.raises(ValueError, match=r"fitted on rows without .* got a table with"):
         RollingWindow().fit(table.to_numpy()).transform(table)
+
+
+def test_windows_are_windows_already():
+    windows = RollingWindow(3).fit_transform(sparse_table(0, 5, 2, 1.0))
+    with pytest.raises(TypeError, match="X holds windows already"):
+        RollingWindow(2).fit(windows)

@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.base import SequenceRegressor
+from skattn.preprocessing import CrossSectionalTarget
 from skattn.training.batches import Samples, rows_by_day
 from skattn.training.samples import check_rows
 
@@ -59,7 +60,7 @@ def attention_weights(
 
     Parameters
     ----------
-    estimator : skattn regressor, Pipeline or search
+    estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
         Fitted. A pipeline must end in a skattn regressor; of a search the best one is taken.
     X : what the estimator's ``predict`` takes, N rows
         The rows to look at.
@@ -129,10 +130,12 @@ def _unwrap(estimator: Any, X: Any) -> tuple[SequenceRegressor, Any]:
         if len(estimator) > 1:
             X = estimator[:-1].transform(X)
         return _unwrap(estimator[-1], X)
+    if isinstance(estimator, CrossSectionalTarget):
+        return _unwrap(estimator.regressor_, X)
     if not isinstance(estimator, SequenceRegressor):
         raise TypeError(
-            f"attention_weights needs a skattn regressor, a Pipeline that ends in one or a search "
-            f"over them; got {type(estimator).__name__}."
+            f"attention_weights needs a skattn regressor, a Pipeline that ends in one, or a search "
+            f"or CrossSectionalTarget over them; got {type(estimator).__name__}."
         )
     return estimator, X
 

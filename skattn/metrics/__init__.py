@@ -1,15 +1,19 @@
 """What a cross-sectional signal is worth: the daily information coefficient and its kin."""
 
+from skattn.metrics._display import SignalDisplay
 from skattn.metrics._ic import daily_ic, ic_score, icir_score, rank_ic_score, rank_icir_score
+from skattn.metrics._quantiles import quantile_returns
 from skattn.metrics._report import signal_report
 from skattn.metrics._scorers import ic_scorer, icir_scorer, rank_ic_scorer, rank_icir_scorer
 
 __all__ = [
+    "SignalDisplay",
     "daily_ic",
     "ic_score",
     "ic_scorer",
     "icir_score",
     "icir_scorer",
+    "quantile_returns",
     "rank_ic_score",
     "rank_ic_scorer",
     "rank_icir_score",

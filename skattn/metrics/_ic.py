@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length, column_or_1d
 
-from skattn.panel import align_y, days_of
+from skattn.metrics._rows import LabelledRows, labelled_rows, range_of_days
 
 Method = Literal["pearson", "spearman"]
 
@@ -190,40 +188,6 @@ def rank_icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
     return mean_over_std(daily_ic(y_true, y_pred, days=days, method="spearman"))
 
 
-@dataclass(frozen=True)
-class LabelledRows:
-    """The rows that count, with their days as positions in the calendar of all rows."""
-
-    y_true: np.ndarray
-    y_pred: np.ndarray
-    day: np.ndarray
-    calendar: pd.DatetimeIndex
-
-    @property
-    def stocks(self) -> np.ndarray:
-        """Number of labelled stocks of each day of the calendar."""
-        return np.bincount(self.day, minlength=len(self.calendar))
-
-
-def labelled_rows(y_true: Any, y_pred: Any, days: Any) -> LabelledRows:
-    """Check what :func:`daily_ic` is given, and keep the rows that have a label."""
-    check_consistent_length(y_true, y_pred, days)
-    align_y(y_true, y_pred, names=("y_true", "y_pred"))
-    row_days = days_of(days, y_true, y_pred, what="y_true")
-    labels, predictions = (column_or_1d(y, dtype=np.float64) for y in (y_true, y_pred))
-    for name, values in (("y_true", labels), ("y_pred", predictions)):
-        if infinite := np.isinf(values).sum():
-            raise ValueError(f"{name} has {infinite} infinite values among {len(values)}.")
-    if missing := np.isnan(predictions).sum():
-        raise ValueError(
-            f"y_pred has {missing} NaN among {len(predictions)} predictions. Only labels may be "
-            f"missing: predict these rows, or drop them from y_true and y_pred."
-        )
-    day, calendar = pd.factorize(row_days, sort=True)
-    keep = ~np.isnan(labels)
-    return LabelledRows(labels[keep], predictions[keep], day[keep], calendar.rename("datetime"))
-
-
 def correlate_days(rows: LabelledRows, method: Method) -> pd.Series:
     """Correlate labels with predictions on each day: :func:`daily_ic` of checked rows."""
     if method not in NAMES:
@@ -249,9 +213,7 @@ def _center_days(values: np.ndarray, day: np.ndarray, n_days: int) -> np.ndarray
     The range goes first: it tells equal values exactly, and neither a large offset nor very
     large or small values can then lose the digits in which stocks differ.
     """
-    low, high = np.full(n_days, np.inf), np.full(n_days, -np.inf)
-    np.minimum.at(low, day, values)
-    np.maximum.at(high, day, values)
+    low, high = range_of_days(values, day, n_days)
     with np.errstate(invalid="ignore"):
         scaled = (values - low[day]) / (high - low)[day]
         total = np.bincount(day, weights=scaled, minlength=n_days)

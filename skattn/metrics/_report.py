@@ -2,45 +2,155 @@
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Integral, Real
+from typing import Any, Literal, overload
 
+import numpy as np
 import pandas as pd
+from sklearn.utils import check_consistent_length
+from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
-from skattn.metrics._ic import correlate_days, labelled_rows, mean, mean_over_std
+from skattn.metrics._ic import correlate_days, mean, mean_over_std
+from skattn.metrics._newey_west import holding_days, newey_west_t, usual_lags
+from skattn.metrics._quantiles import tail_returns
+from skattn.metrics._rows import REASONS, LabelledRows, labelled_rows, left_out
+from skattn.panel import align_y, days_of
+
+TOO_FEW, CONSTANT_LABELS, CONSTANT_PREDICTIONS = REASONS
 
 
-def signal_report(y_true: Any, y_pred: Any, *, days: Any = None) -> pd.Series:
-    """Summarise how well predictions rank stocks within days.
+@overload
+def signal_report(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    days: Any = None,
+    by: None = None,
+    quantile: float = 0.2,
+    lags: int | Literal["auto"] = "auto",
+    days_per_year: float = 252,
+) -> pd.Series: ...
+
+
+@overload
+def signal_report(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    days: Any = None,
+    by: Any,
+    quantile: float = 0.2,
+    lags: int | Literal["auto"] = "auto",
+    days_per_year: float = 252,
+) -> pd.DataFrame: ...
+
+
+@validate_params(
+    {
+        "quantile": [Interval(Real, 0, 0.5, closed="right")],
+        "lags": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
+        "days_per_year": [Interval(Real, 0, None, closed="neither")],
+    },
+    prefer_skip_nested_validation=True,
+)
+def signal_report(
+    y_true: Any,
+    y_pred: Any,
+    *,
+    days: Any = None,
+    by: Any = None,
+    quantile: float = 0.2,
+    lags: int | Literal["auto"] = "auto",
+    days_per_year: float = 252,
+) -> pd.Series | pd.DataFrame:
+    """Summarise how well predictions rank stocks within days, and what that earns.
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN: unlabelled) and predictions, in any unit.
+    y_true : array-like of shape (n_samples,)
+        Labels; NaN means unlabelled, and the row is left out. For ``long_short`` and ``average``
+        to be returns, the labels must be simple returns, not ranks or scores of them.
+    y_pred : array-like of shape (n_samples,)
+        Predictions of the same rows, in any unit.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+    by : {"day", "month", "year"}, array-like of shape (n_samples,), or None, default=None
+        None: one summary of all days. "month", "year": one of each. An array: one of the rows of
+        each of its values, such as the number of the fold that predicted a row, or its sector.
+        "day": the daily values themselves.
+    quantile : float in (0, 0.5], default=0.2
+        Share of a day's labelled stocks that is bought, and share that is sold short; the number
+        of stocks is rounded down.
+    lags : int or "auto", default="auto"
+        Neighbouring days, in the order of the calendar, that the t-values take to be correlated
+        (Newey and West's estimator with Bartlett's weights). "auto": the days by which the
+        returns of two labels overlap, ``horizon - delay - 1``, as ``y_true.attrs`` of
+        :func:`skattn.preprocessing.make_label` tells (0 for its default label); where it does not
+        tell, the usual ``floor(4 * (days / 100) ** (2 / 9))``.
+    days_per_year : float, default=252
+        For the annual figures.
 
     Returns
     -------
-    report : pandas.Series of float
-        - ``ic``, ``icir``, ``rank_ic``, ``rank_icir``: mean of :func:`daily_ic`, and mean over
-          standard deviation (per day, not annualised), for both methods;
-        - ``days``: days that have a value and count in these;
-        - ``days_too_few``: days without one, for having fewer than two labelled stocks;
-        - ``days_constant``: days without one, for equal predictions or equal labels;
-        - ``stocks``: mean number of labelled stocks on the days that count.
+    report : pandas.Series or pandas.DataFrame
+        With ``by=None`` a Series of float, with groups a DataFrame of one row each:
+
+        - ``ic``, ``icir``, ``ic_t``: mean of :func:`daily_ic`, its ratio to the standard
+          deviation (per day, not annualised), and the mean's t-value;
+        - ``rank_ic``, ``rank_icir``, ``rank_ic_t``: the same of the rank IC;
+        - ``long_short``, ``long_short_t``: mean over days of the mean label of the top quantile
+          minus that of the bottom, and its t-value;
+        - ``long_short_annual``, ``long_short_sharpe``: this a year, and its mean over standard
+          deviation, annualised;
+        - ``average_annual``, ``average_sharpe``: the same of the mean label of all stocks;
+        - ``days``: days that have an IC and count in all of these;
+        - ``days_too_few``: days left out for having fewer than two labelled stocks;
+        - ``days_constant``: days left out for equal labels or equal predictions, that is
+          ``days_constant_labels`` plus ``days_constant_predictions``;
+        - ``days_long_short``: days that count and have a stock in each quantile, for which
+          ``1 / quantile`` labelled stocks are needed; the others count in the IC only;
+        - ``stocks``: mean number of labelled stocks on the days that count;
+        - ``lags``: what the t-values were computed with.
+
+        With ``by="day"`` a DataFrame of one row a day: ``ic``, ``rank_ic``, ``long`` and
+        ``short`` (mean labels of the quantiles), ``long_short``, ``average``, ``stocks``, and
+        ``left_out``, the reason why a day has no values (missing where it has).
 
     Raises
     ------
-    TypeError, ValueError
-        As :func:`daily_ic`.
+    TypeError
+        ``days`` are not dates.
+    ValueError
+        As :func:`daily_ic`; ``by`` is an unknown name or has missing values; another parameter is
+        out of range.
 
     See Also
     --------
-    daily_ic : The values by day.
+    daily_ic : One of the two IC by day.
+    quantile_returns : Mean labels from the lowest to the highest predictions.
+    SignalDisplay : Draws them.
+
+    Notes
+    -----
+    Stocks with equal predictions at the edge of a quantile share the places that are left, so
+    that the order of rows does not matter.
+
+    Where ``y_true.attrs`` tells that a label is the return of h days, ``horizon - delay``, a
+    position is held for h days and 1 / h of the capital is renewed each day: annual returns are
+    the mean times ``days_per_year / h``, Sharpe ratios times its square root. Else h is 1.
+
+    A day without a value keeps its place in the series of a t-value, and is taken to be at the
+    mean there, so that lags count days of the calendar. That is made of the days of all rows,
+    labelled or not; a day that no row has is not known to have been one.
 
     References
     ----------
-    qlib, ``SigAnaRecord`` in ``qlib/workflow/record_temp.py`` (IC, ICIR, Rank IC, Rank ICIR).
+    qlib, ``SigAnaRecord`` in ``qlib/workflow/record_temp.py`` and ``calc_long_short_return`` in
+    ``qlib/contrib/eva/alpha.py``. There the long-short return is half of this, for a capital that
+    covers both sides; the Sharpe ratio is the same. ``average`` is what it calls "Long-Avg".
+
+    W. Newey and K. West (1987), "A Simple, Positive Semi-Definite, Heteroskedasticity and
+    Autocorrelation Consistent Covariance Matrix", Econometrica 55.
 
     Examples
     --------
@@ -48,29 +158,161 @@ def signal_report(y_true: Any, y_pred: Any, *, days: Any = None) -> pd.Series:
     >>> days = ["2024-01-02"] * 3 + ["2024-01-03"] * 3 + ["2024-01-04"] * 3
     >>> y_true = [1, 2, 3, 1, 2, 3, 1, 2, 3]
     >>> y_pred = [1, 2, 3, 1, 3, 2, 7, 7, 7]
-    >>> signal_report(y_true, y_pred, days=days).round(3)
-    ic               0.750
-    icir             2.121
-    rank_ic          0.750
-    rank_icir        2.121
-    days             2.000
-    days_too_few     0.000
-    days_constant    1.000
-    stocks           3.000
+    >>> signal_report(y_true, y_pred, days=days, quantile=0.5, lags=0).round(3)
+    ic                            0.750
+    icir                          2.121
+    ic_t                          4.243
+    rank_ic                       0.750
+    rank_icir                     2.121
+    rank_ic_t                     4.243
+    long_short                    1.500
+    long_short_t                  4.243
+    long_short_annual           378.000
+    long_short_sharpe            33.675
+    average_annual              504.000
+    average_sharpe                  inf
+    days                          2.000
+    days_too_few                  0.000
+    days_constant                 1.000
+    days_constant_labels          0.000
+    days_constant_predictions     1.000
+    days_long_short               2.000
+    stocks                        3.000
+    lags                          0.000
     Name: signal, dtype: float64
+
+    >>> signal_report(y_true, y_pred, days=days, by="day")[["ic", "stocks", "left_out"]]
+                 ic  stocks              left_out
+    datetime
+    2024-01-02  1.0       3                   NaN
+    2024-01-03  0.5       3                   NaN
+    2024-01-04  NaN       3  constant predictions
+
+    By fold, where each predicts the days after those that it learns from:
+
+    >>> import pandas as pd
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from skattn.datasets import make_market
+    >>> from skattn.model_selection import DailyTimeSeriesSplit
+    >>> label = make_market(n_stocks=5, n_days=60, random_state=0).label.dropna()
+    >>> X = label.groupby(level="instrument").shift(5).fillna(0).to_frame("past")
+    >>> predicted, fold = label * 0, pd.Series(-1, index=label.index, name="fold")
+    >>> for k, (train, test) in enumerate(DailyTimeSeriesSplit(n_splits=3).split(X)):
+    ...     model = LinearRegression().fit(X.iloc[train], label.iloc[train])
+    ...     predicted.iloc[test], fold.iloc[test] = model.predict(X.iloc[test]), k
+    >>> tested = fold >= 0
+    >>> signal_report(label[tested], predicted[tested], by=fold[tested])[["days", "stocks"]]
+          days  stocks
+    fold
+    0     ...
+    1     ...
+    2     ...
     """
-    rows = labelled_rows(y_true, y_pred, days)
-    ic = correlate_days(rows, "pearson")
-    rank_ic = correlate_days(rows, "spearman")
-    counts, too_few = ic.notna(), rows.stocks < 2
-    report = {
-        "ic": mean(ic),
-        "icir": mean_over_std(ic),
-        "rank_ic": mean(rank_ic),
-        "rank_icir": mean_over_std(rank_ic),
-        "days": counts.sum(),
-        "days_too_few": too_few.sum(),
-        "days_constant": (~counts & ~too_few).sum(),
-        "stocks": pd.Series(rows.stocks)[counts.to_numpy()].mean(),
+    row_days = days_of(days, y_true, y_pred, what="y_true")
+    groups = None if by is None or _is_name(by, "day") else _groups_of(by, row_days, y_true)
+    rows = labelled_rows(y_true, y_pred, row_days, groups)
+    table = _daily_table(rows, quantile)
+    if _is_name(by, "day"):
+        return table
+    holding = holding_days(y_true)
+    calendar = rows.calendar.get_level_values(-1).unique().sort_values()
+    if by is None:
+        summary = _summarise(table, calendar, lags, holding, days_per_year)
+        return pd.Series(summary, name="signal", dtype=float)
+    summaries = [
+        _summarise(part.droplevel(0), calendar, lags, holding, days_per_year)
+        for _, part in table.groupby(level=0, sort=False, observed=True)
+    ]
+    return pd.DataFrame(summaries, index=table.index.unique(level=0), dtype=float)
+
+
+def _is_name(by: Any, name: str) -> bool:
+    return isinstance(by, str) and by == name
+
+
+def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:
+    """Group of each row."""
+    if isinstance(by, str):
+        if by not in ("month", "year"):
+            raise ValueError(
+                f"by must be None, 'day', 'month', 'year' or an array of one group a row, such as "
+                f"the numbers of the folds; got {by!r}."
+            )
+        return (row_days.to_period("M") if by == "month" else row_days.year).rename(by)
+    if np.ndim(by) != 1:
+        raise ValueError(f"by must be a name or one group a row; got {np.ndim(by)} dimensions.")
+    check_consistent_length(y_true, by)
+    align_y(y_true, by, names=("y_true", "by"))
+    groups = pd.Index(by, name=getattr(by, "name", None) or "group")
+    if missing := np.count_nonzero(groups.isna()):
+        raise ValueError(
+            f"by has {missing} missing values among {len(groups)}: name a group for each row, or "
+            f"drop the rows that are in none."
+        )
+    return groups
+
+
+def _daily_table(rows: LabelledRows, quantile: float) -> pd.DataFrame:
+    """What each day has: the report with ``by="day"``."""
+    long, short = tail_returns(rows, quantile)
+    stocks = rows.stocks
+    with np.errstate(invalid="ignore"):
+        average = np.bincount(rows.day, rows.y_true, len(stocks)) / stocks
+    values = pd.DataFrame(
+        {
+            "ic": correlate_days(rows, "pearson"),
+            "rank_ic": correlate_days(rows, "spearman"),
+            "long": long,
+            "short": short,
+            "long_short": long - short,
+            "average": average,
+        },
+        index=rows.calendar,
+    )
+    reason = left_out(rows)
+    values[reason.notna()] = np.nan
+    return values.assign(stocks=stocks, left_out=reason)
+
+
+def _summarise(
+    table: pd.DataFrame,
+    calendar: pd.Index,
+    lags: int | Literal["auto"],
+    holding: int | None,
+    days_per_year: float,
+) -> dict[str, float]:
+    """Summarise the days of a table; the calendar has the days between them, too."""
+    reason = table["left_out"]
+    counts = reason.isna()
+    n_days = int(counts.sum())
+    if lags == "auto":
+        lags = usual_lags(n_days) if holding is None else holding - 1
+
+    def t_value(name: str) -> float:
+        return newey_west_t(table[name].reindex(calendar).to_numpy(), lags)
+
+    periods = days_per_year / (holding or 1)
+    constant_labels = int((reason == CONSTANT_LABELS).sum())
+    constant_predictions = int((reason == CONSTANT_PREDICTIONS).sum())
+    return {
+        "ic": mean(table["ic"]),
+        "icir": mean_over_std(table["ic"]),
+        "ic_t": t_value("ic"),
+        "rank_ic": mean(table["rank_ic"]),
+        "rank_icir": mean_over_std(table["rank_ic"]),
+        "rank_ic_t": t_value("rank_ic"),
+        "long_short": mean(table["long_short"]),
+        "long_short_t": t_value("long_short"),
+        "long_short_annual": mean(table["long_short"]) * periods,
+        "long_short_sharpe": mean_over_std(table["long_short"]) * periods**0.5,
+        "average_annual": mean(table["average"]) * periods,
+        "average_sharpe": mean_over_std(table["average"]) * periods**0.5,
+        "days": n_days,
+        "days_too_few": int((reason == TOO_FEW).sum()),
+        "days_constant": constant_labels + constant_predictions,
+        "days_constant_labels": constant_labels,
+        "days_constant_predictions": constant_predictions,
+        "days_long_short": int(table["long_short"].count()),
+        "stocks": table["stocks"][counts].mean(),
+        "lags": lags,
     }
-    return pd.Series(report, name="signal", dtype=float)

@@ -15,7 +15,7 @@ from skattn.panel._index import LEVELS, check_index, is_number
 DATETIME_NAMES = ("datetime", "date", "timestamp", "time", "day", "trade_date", "tradedate")
 INSTRUMENT_NAMES = ("instrument", "ticker", "symbol", "stock", "code", "asset", "permno", "sid")
 
-NEEDS_PYARROW = 'cannot be read without pyarrow: pip install "skattn[examples]"'
+NEEDS_PYARROW = 'cannot be read without pyarrow: pip install "skattn[parquet]"'
 
 
 def from_long(

@@ -222,17 +222,28 @@ class WindowArray:
         """
         return self._gather(rows, np.arange(self._length), slice(None))
 
-    def gather_lag(self, step: int) -> np.ndarray:
+    def gather_lag(self, step: int, out: np.ndarray | None = None) -> np.ndarray:
         """All samples at one time step (0 is the oldest), recorded steps applied.
 
         For statistics by cell, which need N values at a time but not N·T.
+
+        Parameters
+        ----------
+        step : int
+            The time step.
+        out : ndarray of shape (N, F), default=None
+            Where to put them. None: a new array.
 
         Returns
         -------
         values : ndarray of shape (N, F)
         """
         lags = np.array([step, self._length - 1])
-        return self._gather(slice(None), lags, lags)[:, 0]
+        values = np.empty((len(self), len(self.fields)), self.dtype) if out is None else out
+        for first in range(0, len(self), CHUNK):
+            rows = slice(first, first + CHUNK)
+            values[rows] = self._gather(rows, lags, lags)[:, 0]
+        return values
 
     def _gather(self, rows: Any, times: np.ndarray, lags: slice | np.ndarray) -> np.ndarray:
         ends, starts = self._ends[rows][:, None], self._starts[rows][:, None]

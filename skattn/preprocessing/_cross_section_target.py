@@ -137,28 +137,28 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
         if fit_params.get("y_val") is not None:
             X_val, y_val = fit_params.get("X_val"), fit_params["y_val"]
             fit_params["y_val"] = self._scale(X_val, y_val, None, suffix="_val")
-        self.regressor_ = clone(self.regressor)
+        regressor = clone(self.regressor)
         params = self._route("fit", fit_params, days)
-        if not _takes_unlabelled(self.regressor_):
+        trained_X = X
+        if not _takes_unlabelled(regressor) and np.isnan(label).any():
+            _warn_of_hidden_rows(regressor)
             rows = np.flatnonzero(~np.isnan(label))
-            if len(rows) < len(label):
-                _warn_of_hidden_rows(self.regressor_)
-                # Validation rows may be as many as those of X, and are not those of X.
-                params |= _check_method_params(
-                    X, {k: v for k, v in params.items() if k not in ("X_val", "y_val")}, rows
-                )
-                X, label = _safe_indexing(X, rows), _safe_indexing(label, rows)
+            trained_X, label = _safe_indexing(X, rows), _safe_indexing(label, rows)
+            # Validation rows may be as many as those of X, and are not those of X.
+            by_row = {k: v for k, v in params.items() if k not in ("X_val", "y_val")}
+            params = {**params, **_check_method_params(X, by_row, rows)}
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         task = context.subcontext(task_name="fit-regressor")
-        with task.propagate_callback_context(self.regressor_):
+        with task.propagate_callback_context(regressor):
             task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            self.regressor_.fit(X, label, **params)
+            regressor.fit(trained_X, label, **params)
             task.call_on_fit_task_end(estimator=self, X=X, y=y)
+        self.regressor_ = regressor
         for name in ("n_features_in_", "feature_names_in_"):
             self.__dict__.pop(name, None)
-            if hasattr(self.regressor_, name):
-                setattr(self, name, getattr(self.regressor_, name))
+            if hasattr(regressor, name):
+                setattr(self, name, getattr(regressor, name))
         context.call_on_fit_task_end(estimator=self, X=X, y=y)
         return self
 

@@ -78,10 +78,10 @@ class OhlcvTransformer(LookbackTransformer):
                 column[:] = (high + low + close) / 3
             else:
                 column[:] = _read(X[field])
-        infinite = np.isinf(values).any(axis=0)
-        if infinite.any():
-            names = [field for field, bad in zip(fields, infinite, strict=True) if bad]
-            row = np.flatnonzero(np.isinf(values[:, infinite.argmax()]))[0]
+        bad = [i for i, column in enumerate(values.T) if np.isinf(column).any()]
+        if bad:
+            names = [fields[i] for i in bad]
+            row = np.flatnonzero(np.isinf(values[:, bad[0]]))[0]
             raise ValueError(
                 f"Input X contains infinity or a value too large for dtype('float32') in the "
                 f"columns {names}, first at {X.index[row]}."

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -35,6 +34,10 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
     fill_value : float, default=0.0
         What missing values become after scaling; 0 is the median. None: they stay NaN, and
         something else must fill them before they reach a regressor.
+    subsample : int, default=None
+        Most rows that the statistics are learned from, evenly spaced in the order of X. Medians of
+        a million rows are close to those of all rows of a market, in a fraction of the time. None:
+        all rows.
 
     Attributes
     ----------
@@ -70,9 +73,16 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
     array([-1.0117..., -0.3372...,  0.3372...,  0.        ,  3.        ])
     """
 
-    def __init__(self, clip: float | None = 3.0, *, fill_value: float | None = 0.0) -> None:
+    def __init__(
+        self,
+        clip: float | None = 3.0,
+        *,
+        fill_value: float | None = 0.0,
+        subsample: int | None = None,
+    ) -> None:
         self.clip = clip
         self.fill_value = fill_value
+        self.subsample = subsample
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> RobustZScore:
@@ -94,14 +104,23 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
                 raise TypeError(f"{name} must be a number or None; got {value!r}.")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be a positive number or None; got {self.clip!r}.")
+        if self.subsample is not None:
+            if isinstance(self.subsample, bool) or not isinstance(self.subsample, Integral):
+                raise TypeError(f"subsample must be an int or None; got {self.subsample!r}.")
+            if self.subsample < 1:
+                raise ValueError(f"subsample must be at least 1; got {self.subsample}.")
         X = check_panel_input(self, X, reset=True)
-        if isinstance(X, WindowArray):
-            cells = [_median_and_scale(X.gather_lag(step)) for step in range(X.shape[1])]
-        elif X.ndim == 3:
-            cells = [_median_and_scale(X[:, step]) for step in range(X.shape[1])]
-        else:
-            self.center_, self.scale_ = _median_and_scale(X)
+        if self.subsample is not None and self.subsample < len(X):
+            X = X[np.arange(self.subsample) * len(X) // self.subsample]
+        if isinstance(X, np.ndarray) and X.ndim == 2:
+            self.center_, self.scale_ = _median_and_scale(X, np.empty_like(X, order="F"))
             return self
+        # One buffer for all steps: fresh memory costs more than the medians.
+        buffer = np.empty((X.shape[2], len(X)), dtype=X.dtype).T
+        cells = []
+        for step in range(X.shape[1]):
+            values = X.gather_lag(step, buffer) if isinstance(X, WindowArray) else X[:, step]
+            cells.append(_median_and_scale(values, buffer))
         self.center_, self.scale_ = (np.stack(part) for part in zip(*cells, strict=True))
         return self
 
@@ -158,9 +177,23 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
         return tags
 
 
-def _median_and_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        center = np.nanmedian(values, axis=0)
-        deviation = np.nanmedian(np.abs(values - center), axis=0)
-    return center, (MAD_TO_STD * (deviation + EPSILON)).astype(values.dtype)
+def _median_and_scale(values: np.ndarray, buffer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Statistics of each column, worked out in the buffer."""
+    if values is not buffer:
+        buffer[:] = values
+    center = np.full(buffer.shape[1], np.nan, dtype=buffer.dtype)
+    scale = center.copy()
+    for i, column in enumerate(buffer.T):
+        n_known = len(column) - int(np.count_nonzero(np.isnan(column)))
+        if n_known:
+            center[i] = _median(column, n_known)
+            np.abs(np.subtract(column, center[i], out=column), out=column)
+            scale[i] = MAD_TO_STD * (_median(column, n_known) + EPSILON)
+    return center, scale
+
+
+def _median(column: np.ndarray, n_known: int) -> np.floating:
+    """Median of the values that are not NaN; changes their order. NaN counts as the largest."""
+    middle = [(n_known - 1) // 2, n_known // 2]
+    column.partition(middle)
+    return column[middle].mean()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -97,6 +97,8 @@ class RollingWindow(LookbackTransformer):
 
         Raises
         ------
+        TypeError
+            X holds windows already.
         ValueError
             A parameter is out of range; the index is not (datetime, instrument) or has duplicate
             keys; a column is not numeric or infinite.
@@ -128,7 +130,7 @@ class RollingWindow(LookbackTransformer):
         check_is_fitted(self)
         values = self._check(X, reset=False)
         if not self._by_day:
-            return last_steps(np.asarray(values), self.length, edge=self.fill == "ffill+bfill")
+            return last_steps(values, self.length, edge=self.fill == "ffill+bfill")
         memory, calendar = self._recall(X.index, self.length - 1)
         return build_windows(
             values,
@@ -140,7 +142,9 @@ class RollingWindow(LookbackTransformer):
             fill=self.fill,
         )
 
-    def _check(self, X: Any, *, reset: bool) -> np.ndarray | WindowArray:
+    def _check(self, X: Any, *, reset: bool) -> np.ndarray:
+        if isinstance(X, WindowArray):
+            raise TypeError("X holds windows already; RollingWindow makes them of a table.")
         by_day = isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)
         if reset:
             self._by_day = by_day
@@ -148,7 +152,7 @@ class RollingWindow(LookbackTransformer):
             kinds = ("a table with a (datetime, instrument) index", "rows without such an index")
             fitted, got = kinds if self._by_day else kinds[::-1]
             raise ValueError(f"RollingWindow was fitted on {fitted}; got {got}.")
-        values = check_panel_input(self, X, reset=reset)
+        values = cast(np.ndarray, check_panel_input(self, X, reset=reset))
         if by_day:
             check_one_stamp_a_day(X.index)
         return values

@@ -11,6 +11,7 @@ from sklearn.base import clone
 from skorch.callbacks import EarlyStopping
 
 from skattn._warn import warn_user
+from skattn.panel import resolve_purge
 from skattn.training.batches import FitData, Samples
 from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
 from skattn.training.checkpoint import Checkpoint
@@ -65,16 +66,19 @@ def make_net(estimator: Any, device: str, seed: int, old: SequenceNet | None = N
 
 
 def split_rows(
-    estimator: Any, net: SequenceNet, samples: Samples, valid: Samples | None
+    estimator: Any, net: SequenceNet, samples: Samples, valid: Samples | None, y: Any
 ) -> FitData:
-    """Rows to train on and rows that early stopping watches."""
+    """Rows to train on and rows that early stopping watches; y may tell how far labels reach."""
     check_days(estimator, net, samples, fitting=True)
     if valid is not None:
         check_days(estimator, net, valid, fitting=True, name="X_val")
         data = FitData(trainable(net, samples), trainable(net, valid))
     elif _stops_early(estimator, samples.days is not None):
         masks = chronological_holdout(
-            samples.days, samples.labelled(), estimator.validation_fraction, estimator.purge
+            samples.days,
+            samples.labelled(),
+            estimator.validation_fraction,
+            resolve_purge(estimator.purge, y),
         )
         data = FitData(*(trainable(net, samples, mask) for mask in masks))
     else:

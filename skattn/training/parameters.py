@@ -24,7 +24,7 @@ TRAINING_CONSTRAINTS: dict[str, list] = {
     "clip_value": [Interval(Real, 0, None, closed="neither"), None],
     "early_stopping": ["boolean", StrOptions({"auto"})],
     "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-    "purge": [Interval(Integral, 0, None, closed="left")],
+    "purge": [Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
     "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
     "monitor": [StrOptions(set(MONITORS))],
     "freeze": [tuple, list],

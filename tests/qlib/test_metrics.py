@@ -1,4 +1,4 @@
-"""The daily IC family against qlib's calc_ic."""
+"""The daily IC family and the long-short return against qlib's signal analysis."""
 
 from __future__ import annotations
 
@@ -24,8 +24,13 @@ SEEDS = pytest.mark.parametrize("seed", range(4))
 
 
 @pytest.fixture(scope="module")
-def calc_ic():
-    return pytest.importorskip("qlib.contrib.eva.alpha").calc_ic
+def alpha():
+    return pytest.importorskip("qlib.contrib.eva.alpha")
+
+
+@pytest.fixture(scope="module")
+def calc_ic(alpha):
+    return alpha.calc_ic
 
 
 def panel(seed: int) -> tuple[pd.Series, pd.Series]:
@@ -90,3 +95,45 @@ def test_means_and_information_ratios(calc_ic, seed):
     report = signal_report(label, score)
     assert_allclose(report[list(expected)], list(expected.values()), rtol=0, atol=TOLERANCE)
     assert report["days"] == ic.notna().sum()
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.2, 0.5])
+@pytest.mark.parametrize("seed", [0, 2])
+def test_long_short_return(alpha, seed, quantile):
+    label, score = panel(seed)
+    # Unlabelled stocks are no part of a quantile: qlib's dropna=True.
+    half, average = alpha.calc_long_short_return(score, label, quantile=quantile, dropna=True)
+    daily = signal_report(label, score, quantile=quantile, by="day")
+    assert half.notna().sum() > 20
+    # qlib's capital covers both sides.
+    assert_allclose(daily["long_short"] / 2, half, rtol=0, atol=TOLERANCE)
+    assert_allclose(daily["average"], average, rtol=0, atol=TOLERANCE)
+    # As SigAnaRecord in qlib/workflow/record_temp.py, ann_scaler=252.
+    expected = {
+        "long_short_annual": 2 * half.mean() * 252,
+        "long_short_sharpe": half.mean() / half.std() * 252**0.5,
+        "average_annual": average.mean() * 252,
+        "average_sharpe": average.mean() / average.std() * 252**0.5,
+    }
+    report = signal_report(label, score, quantile=quantile)
+    assert_allclose(report[list(expected)], list(expected.values()), rtol=1e-9)
+
+
+def test_equal_predictions_lie_between_what_qlib_makes_of_their_orders(alpha):
+    """A stock at the edge of qlib's quantile is in or out by where its row stands."""
+    label, score = panel(0)
+    label, score = label.dropna(), score[label.notna()].round(1)
+    orders = [np.random.default_rng(k).permutation(len(label)) for k in range(40)]
+    theirs = pd.concat(
+        [
+            2 * alpha.calc_long_short_return(score.iloc[rows], label.iloc[rows])[0]
+            for rows in orders
+        ],
+        axis=1,
+    )
+    ours = signal_report(label, score, by="day")["long_short"]
+    assert (theirs.std(axis=1) > 0).mean() > 0.5
+    assert (ours >= theirs.min(axis=1) - TOLERANCE).all()
+    assert (ours <= theirs.max(axis=1) + TOLERANCE).all()
+    error = theirs.std(axis=1) / 40**0.5
+    assert ((ours - theirs.mean(axis=1)).abs() <= 5 * error + TOLERANCE).all()

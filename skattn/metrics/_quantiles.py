@@ -1,0 +1,123 @@
+"""What the stocks earn that are predicted best and worst."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import Interval, validate_params
+
+from skattn.metrics._rows import LabelledRows, labelled_rows, left_out
+
+
+@validate_params(
+    {"n_quantiles": [Interval(Integral, 2, None, closed="left")]},
+    prefer_skip_nested_validation=True,
+)
+def quantile_returns(
+    y_true: Any, y_pred: Any, *, days: Any = None, n_quantiles: int = 5
+) -> pd.DataFrame:
+    """Mean label of each day's stocks, in groups of equal size from worst to best predicted.
+
+    Stocks with equal predictions share their places: each counts with the mean label of all of
+    them, so that the order of rows does not matter.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n_samples,)
+        Labels, for example returns; NaN means unlabelled, and the row is left out.
+    y_pred : array-like of shape (n_samples,)
+        Predictions of the same rows, in any unit.
+    days : array-like of dates, shape (n_samples,), default=None
+        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+    n_quantiles : int, default=5
+        Number of groups, at least 2. Their sizes differ by one stock at most.
+
+    Returns
+    -------
+    returns : pandas.DataFrame of shape (n_days, n_quantiles)
+        In the unit of the labels, indexed by day, oldest first; column 1 holds the lowest
+        predictions. NaN on a day with fewer labelled stocks than groups, or on which the labels
+        or the predictions are all equal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As :func:`daily_ic`; or ``n_quantiles`` is not an int of at least 2.
+
+    See Also
+    --------
+    signal_report : Has the return of the top minus that of the bottom.
+    SignalDisplay : Draws them.
+
+    References
+    ----------
+    qlib, ``_group_return`` in ``qlib/contrib/report/analysis_model/analysis_model_performance.py``
+    (whose first group is the best predicted).
+
+    Examples
+    --------
+    >>> from skattn.metrics import quantile_returns
+    >>> quantile_returns([1, 2, 3, 4], [1, 2, 3, 4], days=["2024-01-02"] * 4, n_quantiles=2)
+    quantile      1    2
+    datetime
+    2024-01-02  1.5  3.5
+    """
+    rows = labelled_rows(y_true, y_pred, days)
+    by_rank = sort_days(rows)
+    stocks = rows.stocks[by_rank.day]
+    # The group that holds the middle of the stock's share of the day, 1 / stocks wide.
+    group = (2 * by_rank.position + 1) * n_quantiles // (2 * stocks)
+    shape = len(rows.calendar), n_quantiles
+    cell = by_rank.day * n_quantiles + group
+    with np.errstate(invalid="ignore"):
+        means = np.bincount(cell, by_rank.label, np.prod(shape)) / np.bincount(
+            cell, minlength=np.prod(shape)
+        )
+    means = means.reshape(shape)
+    means[(rows.stocks < n_quantiles) | left_out(rows).notna()] = np.nan
+    columns = pd.RangeIndex(1, n_quantiles + 1, name="quantile")
+    return pd.DataFrame(means, index=rows.calendar, columns=columns)
+
+
+def tail_returns(rows: LabelledRows, quantile: float) -> tuple[np.ndarray, np.ndarray]:
+    """Mean label of each day's best and of its worst predicted stocks.
+
+    As many stocks on each side as ``quantile`` of the day's labelled ones, rounded down; NaN
+    where that is none.
+    """
+    by_rank = sort_days(rows)
+    size = (rows.stocks * quantile).astype(int)
+    short = by_rank.position < size[by_rank.day]
+    long = by_rank.position >= (rows.stocks - size)[by_rank.day]
+    with np.errstate(invalid="ignore"):
+        return tuple(
+            np.bincount(by_rank.day[side], by_rank.label[side], len(size)) / size
+            for side in (long, short)
+        )
+
+
+@dataclass(frozen=True)
+class RankedRows:
+    """Rows ordered by day, and within the day from the lowest prediction to the highest.
+
+    ``position`` counts from 0 within the day. Rows of equal predictions carry their mean label.
+    """
+
+    day: np.ndarray
+    position: np.ndarray
+    label: np.ndarray
+
+
+def sort_days(rows: LabelledRows) -> RankedRows:
+    """Order the stocks of each day by prediction."""
+    order = np.lexsort((rows.y_pred, rows.day))
+    day, prediction = rows.day[order], rows.y_pred[order]
+    position = np.arange(len(day)) - (np.cumsum(rows.stocks) - rows.stocks)[day]
+    differs = np.diff(prediction, prepend=np.nan) != 0
+    tie = np.cumsum(differs | (position == 0)) - 1
+    label = (np.bincount(tie, rows.y_true[order]) / np.bincount(tie))[tie]
+    return RankedRows(day, position, label)

@@ -1,0 +1,86 @@
+"""The rows that a metric counts, by day, and the days that it must leave out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils import check_consistent_length, column_or_1d
+
+from skattn.panel import align_y, days_of
+
+# Why a day has no value; of several reasons the first counts.
+REASONS = ("too few labelled stocks", "constant labels", "constant predictions")
+
+
+@dataclass(frozen=True)
+class LabelledRows:
+    """The rows that count, with their days as positions in the calendar of all rows.
+
+    Where rows are in groups, the entries of the calendar are (group, day) pairs, and "a day" is
+    a day of a group.
+    """
+
+    y_true: np.ndarray
+    y_pred: np.ndarray
+    day: np.ndarray
+    calendar: pd.Index
+
+    @property
+    def stocks(self) -> np.ndarray:
+        """Number of labelled stocks of each day of the calendar."""
+        return np.bincount(self.day, minlength=len(self.calendar))
+
+
+def labelled_rows(
+    y_true: Any, y_pred: Any, days: Any, groups: pd.Index | None = None
+) -> LabelledRows:
+    """Check what a metric is given, and keep the rows that have a label.
+
+    ``groups`` names the group of each row; none is missing.
+    """
+    check_consistent_length(y_true, y_pred, days, groups)
+    align_y(y_true, y_pred, names=("y_true", "y_pred"))
+    row_days = days_of(days, y_true, y_pred, what="y_true")
+    labels, predictions = (column_or_1d(y, dtype=np.float64) for y in (y_true, y_pred))
+    for name, values in (("y_true", labels), ("y_pred", predictions)):
+        if infinite := np.isinf(values).sum():
+            raise ValueError(f"{name} has {infinite} infinite values among {len(values)}.")
+    if missing := np.isnan(predictions).sum():
+        raise ValueError(
+            f"y_pred has {missing} NaN among {len(predictions)} predictions. Only labels may be "
+            f"missing: predict these rows, or drop them from y_true and y_pred."
+        )
+    day, calendar = pd.factorize(row_days, sort=True)
+    calendar = calendar.rename("datetime")
+    if groups is not None:
+        group, names = pd.factorize(groups, sort=True)
+        day, pairs = pd.factorize(group * len(calendar) + day, sort=True)
+        of_group, of_day = np.divmod(pairs, len(calendar))
+        calendar = pd.MultiIndex.from_arrays(
+            [names[of_group], calendar[of_day]], names=[groups.name, "datetime"]
+        )
+    keep = ~np.isnan(labels)
+    return LabelledRows(labels[keep], predictions[keep], day[keep], calendar)
+
+
+def left_out(rows: LabelledRows) -> pd.Categorical:
+    """Tell of each day why it has no value; missing where it has one."""
+    n_days = len(rows.calendar)
+    constant_labels, constant_predictions = (
+        np.equal(*range_of_days(values, rows.day, n_days)) for values in (rows.y_true, rows.y_pred)
+    )
+    code = np.select([rows.stocks < 2, constant_labels, constant_predictions], [0, 1, 2], -1)
+    return pd.Categorical.from_codes(code, categories=list(REASONS))
+
+
+def range_of_days(
+    values: np.ndarray, day: np.ndarray, n_days: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest value of each day; infinity and minus infinity where there is none."""
+    low, high = np.full(n_days, np.inf), np.full(n_days, -np.inf)
+    np.minimum.at(low, day, values)
+    np.maximum.at(high, day, values)
+    return low, high

@@ -1,0 +1,220 @@
+"""qlib's models as skattn's: which class is which, and what their settings are called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sklearn.utils._param_validation import (
+    InvalidParameterError,
+    validate_parameter_constraints,
+)
+
+from skattn.plugins import get_model
+from skattn.qlib._settings import (
+    Check,
+    Section,
+    number,
+    one_of,
+    or_none,
+    text,
+    whole,
+)
+from skattn.qlib._stock2concept import read_stock2concept
+
+
+class Kwarg(NamedTuple):
+    """A setting of qlib's: skattn's parameter, what it may be, qlib's default."""
+
+    parameter: str
+    check: Check
+    default: Any
+
+
+class Model(NamedTuple):
+    """One of qlib's model classes.
+
+    ``series`` says whether it reads the windows of a TSDatasetH, or flat columns. ``ignored``
+    has settings that qlib takes and does not use, with the reason.
+    """
+
+    name: str
+    skattn: str
+    kwargs: dict[str, Kwarg]
+    d_feat: int = 6
+    series: bool = False
+    ignored: dict[str, str] = {}
+
+
+def _device(value: Any) -> str:
+    """As qlib: below 0 the CPU, else that GPU where there is one."""
+    import torch
+
+    gpu = whole(value)
+    if gpu < 0:
+        return "cpu"
+    return f"cuda:{gpu}" if 0 < gpu < torch.cuda.device_count() else "auto"
+
+
+METRIC = Kwarg("monitor", one_of({"": "valid_loss", "loss": "valid_loss"}), "")
+TRAINING = {
+    "n_epochs": Kwarg("max_epochs", whole, 200),
+    "lr": Kwarg("lr", number, 0.001),
+    "early_stop": Kwarg("n_iter_no_change", whole, 20),
+    "batch_size": Kwarg("batch_size", whole, 2000),
+    "loss": Kwarg("loss", one_of({"mse": "mse"}), "mse"),
+    "metric": METRIC,
+    "optimizer": Kwarg("optimizer", one_of({"adam": "adam", "gd": "sgd"}), "adam"),
+    "GPU": Kwarg("device", _device, 0),
+    "seed": Kwarg("random_state", or_none(whole), None),
+}
+RECURRENT = {
+    **TRAINING,
+    "hidden_size": Kwarg("hidden_size", whole, 64),
+    "num_layers": Kwarg("num_layers", whole, 2),
+    "dropout": Kwarg("dropout", number, 0.0),
+}
+SERIES_METRIC = METRIC._replace(
+    check=one_of({"": "valid_loss", "loss": "valid_loss", "mse": "valid_loss"})
+)
+TRANSFORMER = {
+    **TRAINING,
+    "n_epochs": Kwarg("max_epochs", whole, 100),
+    "lr": Kwarg("lr", number, 0.0001),
+    "early_stop": Kwarg("n_iter_no_change", whole, 5),
+    "batch_size": Kwarg("batch_size", whole, 2048),
+    "reg": Kwarg("weight_decay", number, 0.001),
+    "d_model": Kwarg("d_model", whole, 64),
+    "nhead": Kwarg("nhead", whole, 2),
+    "num_layers": Kwarg("num_layers", whole, 2),
+    "dropout": Kwarg("dropout", number, 0.0),
+}
+TRANSFORMER_SERIES = {**TRANSFORMER, "batch_size": Kwarg("batch_size", whole, 8192)}
+SFM = {
+    **TRAINING,
+    "hidden_size": Kwarg("hidden_size", whole, 64),
+    "output_dim": Kwarg("output_dim", whole, 1),
+    "freq_dim": Kwarg("freq_dim", whole, 10),
+    "optimizer": Kwarg("optimizer", one_of({"adam": "adam", "gd": "sgd"}), "gd"),
+}
+HIST = {
+    **{key: kwarg for key, kwarg in RECURRENT.items() if key != "batch_size"},
+    "metric": METRIC._replace(
+        check=one_of({"": "valid_loss", "loss": "valid_loss", "ic": "valid_ic"})
+    ),
+    "base_model": Kwarg("rnn", one_of({"lstm": "lstm", "gru": "gru"}), "GRU"),
+}
+
+WORKERS = {"n_jobs": "processes that load qlib's batches; skattn's need none"}
+RNN_TYPE = {"rnn_type": "qlib's ALSTM does not pass it on: it trains a GRU whatever it says"}
+UNUSED = "qlib's module takes it and does not use it"
+
+HOME = "qlib.contrib.model.pytorch_"
+MODELS = {
+    HOME + "alstm": Model("ALSTM", "alstm", RECURRENT, ignored=RNN_TYPE),
+    HOME + "alstm_ts": Model(
+        "ALSTM",
+        "alstm",
+        {**RECURRENT, "metric": SERIES_METRIC},
+        series=True,
+        ignored={**WORKERS, **RNN_TYPE},
+    ),
+    HOME + "gru": Model("GRU", "gru", RECURRENT),
+    HOME + "gru_ts": Model("GRU", "gru", RECURRENT, series=True, ignored=WORKERS),
+    HOME + "lstm": Model("LSTM", "lstm", RECURRENT),
+    HOME + "lstm_ts": Model("LSTM", "lstm", RECURRENT, series=True, ignored=WORKERS),
+    HOME + "transformer": Model(
+        "TransformerModel", "transformer", TRANSFORMER, d_feat=20, ignored=WORKERS
+    ),
+    HOME + "transformer_ts": Model(
+        "TransformerModel",
+        "transformer",
+        TRANSFORMER_SERIES,
+        d_feat=20,
+        series=True,
+        ignored=WORKERS,
+    ),
+    HOME + "sfm": Model(
+        "SFM", "sfm", SFM, ignored=dict.fromkeys(("dropout_W", "dropout_U", "eval_steps"), UNUSED)
+    ),
+    HOME + "hist": Model("HIST", "hist", HIST),
+}
+
+# What qlib does without a setting for it.
+FIXED: dict[str, dict[str, Any]] = {
+    "alstm": {"rnn": "gru"},
+    "transformer": {"dim_feedforward": 2048},
+    "sfm": {"dropout_W": 0.0, "dropout_U": 0.0},
+    "hist": {"days_per_batch": 1},
+}
+
+
+def find_model(section: Section) -> Model:
+    """Find which model ``task.model`` names, by its class and module."""
+    name = section.read("class", text)
+    module = section.read("module_path", text)
+    model = MODELS.get(module)
+    if model is None or model.name != name:
+        known = ", ".join(f"{m.name} of {path}" for path, m in sorted(MODELS.items()))
+        raise ValueError(
+            f"{section.at('class')} is {name!r} of {module!r}, which skattn does not have. It has: "
+            f"{known}."
+        )
+    return model
+
+
+def make_regressor(
+    model: Model, kwargs: Section, folder: Path | None, **parameters: Any
+) -> tuple[Any, int]:
+    """Make the regressor, not fitted, and give d_feat, the number of features a step."""
+    regressor_class: Any = get_model(model.skattn)
+    parameters = {**FIXED.get(model.skattn, {}), **parameters, "clip_value": 3.0}
+    for key, kwarg in model.kwargs.items():
+        value = kwargs.read(key, kwarg.check, kwarg.default, into=kwarg.parameter)
+        try:
+            validate_parameter_constraints(
+                {kwarg.parameter: regressor_class._parameter_constraints[kwarg.parameter]},
+                {kwarg.parameter: value},
+                caller_name=regressor_class.__name__,
+            )
+        except InvalidParameterError as error:
+            raise ValueError(f"{kwargs.at(key)}: {error}") from None
+        parameters[kwarg.parameter] = value
+    if model.skattn == "hist":
+        parameters.update(_read_hist_files(kwargs, folder))
+    d_feat = kwargs.read("d_feat", whole, model.d_feat, into="features a step")
+    for key, why in model.ignored.items():
+        if key in kwargs:
+            kwargs.skip(key, why)
+    kwargs.skip_rest(f"qlib's {model.name} has no such setting and ignores it")
+    return regressor_class(**parameters), d_feat
+
+
+def _read_hist_files(kwargs: Section, folder: Path | None) -> dict[str, Any]:
+    """Concepts and pretrained weights, from the files that are named."""
+
+    def file(value: Any) -> Path:
+        path = Path(text(value)).expanduser()
+        beside = path if folder is None else folder / path
+        found = path if path.exists() else beside
+        if not found.is_file():
+            where = f", nor beside the workflow in {folder}" if folder else ""
+            raise ValueError(f"a file that exists (here{where})")
+        return found
+
+    found: dict[str, Any] = {}
+    weights = kwargs.read("model_path", or_none(file), None, into="pretrained")
+    if weights is not None:
+        found["pretrained"] = str(weights)
+    both = [
+        kwargs.read(key, or_none(file), None, into="concepts")
+        for key in ("stock2concept", "stock_index")
+    ]
+    if both[0] is not None and both[1] is not None:
+        found["concepts"] = read_stock2concept(*both)
+    elif both != [None, None]:
+        raise ValueError(
+            f"{kwargs.at('stock2concept')} and {kwargs.at('stock_index')} go together; only one "
+            f"is given."
+        )
+    return found

@@ -1,0 +1,336 @@
+"""qlib's binary provider folders."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from skattn._warn import warn_user
+
+FIELDS = ("open", "high", "low", "close", "volume")
+PARTS = ("calendars", "instruments", "features")
+
+# Names that are devices on Windows: qlib writes such a code with a prefix.
+DEVICES = {
+    "CON",
+    "PRN",
+    "AUX",
+    "NUL",
+    *(f"{name}{i}" for name in ("COM", "LPT") for i in range(10)),
+}
+
+Span = tuple[pd.Timestamp, pd.Timestamp]
+
+
+def read_provider(
+    uri: str | os.PathLike,
+    instruments: str | Sequence[str] = "all",
+    fields: Sequence[str] | None = None,
+    start: Any = None,
+    end: Any = None,
+) -> pd.DataFrame:
+    r"""Read the daily prices in a provider folder of qlib's, without qlib.
+
+    Such a folder holds ``calendars/day.txt`` with a trading day a line, ``instruments/<name>.txt``
+    with the spans of days in which a stock belongs to a market, and
+    ``features/<code>/<field>.day.bin``: little-endian float32, of which the first is the place of
+    the series' first day in the calendar.
+
+    Parameters
+    ----------
+    uri : path
+        The folder, such as "~/.qlib/qlib_data/cn_data".
+    instruments : str or sequence of str, default="all"
+        Name of a market, such as "csi300", whose file says which stocks belong to it and when
+        (a stock may leave and come back); or a list of codes, which are read whole. Codes keep the
+        spelling in which they are given; their folders are in lower case.
+    fields : sequence of str, default=None
+        Fields to read; a leading "$" is dropped. None: open, high, low, close and volume, and vwap
+        where every stock has it.
+    start, end : str, date, Timestamp or None, default=None
+        First and last day, both included; they need not be trading days. None: of the calendar.
+
+    Returns
+    -------
+    ohlcv : DataFrame of float32
+        A column a field, and the index (datetime, instrument), sorted by day, then by code. Empty
+        where no day or no series lies between ``start`` and ``end``.
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder is no provider folder, it has no such market, or a code or a field of a stock
+        has no file.
+    ValueError
+        A file is not what it should be: its text names the file, the line and what is wrong. Or
+        ``start`` is after ``end``.
+
+    Notes
+    -----
+    The values are those of ``D.features(D.instruments(name), ["$open", ...], start, end)``, bit
+    for bit, and so are the rows: every day from a series' first to its last one, days of NaN
+    (suspensions) included, that lies in one of the stock's spans. qlib's index is (instrument,
+    datetime), sorted by code. Where qlib passes in silence over what is missing, this says so: a
+    code in a list or a field of a stock that has no file is an error, a stock of a market that has
+    no data a warning.
+
+    qlib's prices are adjusted; the field "factor" leads back to those that were paid.
+
+    References
+    ----------
+    qlib, ``qlib/data/storage/file_storage.py`` and ``LocalDatasetProvider`` in
+    ``qlib/data/data.py``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import numpy as np
+    >>> from skattn.qlib import read_provider
+    >>> home = Path(tempfile.mkdtemp())
+    >>> for part in ("calendars", "instruments", "features/ko"):
+    ...     (home / part).mkdir(parents=True)
+    >>> _ = (home / "calendars/day.txt").write_text("2024-01-02\n2024-01-03\n2024-01-04\n")
+    >>> _ = (home / "instruments/all.txt").write_text("KO\t2024-01-02\t2024-01-04\n")
+    >>> np.array([1, 59.5, 60.0], "<f4").tofile(home / "features/ko/close.day.bin")
+    >>> read_provider(home, fields=["close"])
+                           close
+    datetime   instrument
+    2024-01-03 KO           59.5
+    2024-01-04 KO           60.0
+    """
+    folder = _check_folder(uri)
+    calendar = _read_calendar(folder / "calendars" / "day.txt")
+    first, last = _day_range(calendar, start, end)
+    spans = _find_instruments(folder, instruments)
+    homes = _find_homes(folder, spans, is_market=isinstance(instruments, str))
+    names = _check_fields(fields, homes)
+
+    blocks, days, stocks = [], [], []
+    for i, (code, home) in enumerate(homes.items()):
+        series = [_open_series(home / f"{name.lower()}.day.bin", len(calendar)) for name in names]
+        wanted = np.zeros(len(calendar), dtype=bool)
+        for one in series:
+            wanted[one.days] = True
+        wanted &= _in_spans(calendar, spans[code])
+        wanted[:first] = wanted[last:] = False
+        rows = np.flatnonzero(wanted)
+        if len(rows) == 0:
+            continue
+        block = np.full((len(rows), len(names)), np.nan, dtype=np.float32)
+        for column, one in enumerate(series):
+            inside = (rows >= one.days.start) & (rows < one.days.stop)
+            block[inside, column] = one.values[rows[inside] - one.days.start]
+        blocks.append(block)
+        days.append(rows)
+        stocks.append(np.full(len(rows), i))
+    return _table(blocks, days, stocks, calendar, list(homes), names)
+
+
+class _Series(NamedTuple):
+    """One file: the values, still on disk, and their places in the calendar."""
+
+    values: np.ndarray
+    days: slice
+
+
+def _check_folder(uri: Any) -> Path:
+    if not isinstance(uri, str | os.PathLike):
+        raise TypeError(f"uri must be the path of a provider folder; got {uri!r}.")
+    folder = Path(uri).expanduser()
+    missing = [part for part in PARTS if not (folder / part).is_dir()]
+    if missing:
+        what = (
+            "is no folder" if not folder.is_dir() else f"has no folder {' and no '.join(missing)}"
+        )
+        raise FileNotFoundError(
+            f"{folder} {what}: a provider folder of qlib's has calendars/, instruments/ and "
+            f"features/."
+        )
+    return folder
+
+
+def _read_lines(path: Path) -> list[tuple[int, str]]:
+    """Read the lines of a file that are not blank, with their numbers."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8: {error}.") from error
+    return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+
+
+def _read_calendar(path: Path) -> pd.DatetimeIndex:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} does not exist: it lists the trading days of the folder.")
+    lines = _read_lines(path)
+    if not lines:
+        raise ValueError(f"{path} has no day.")
+    calendar = pd.to_datetime([line for _, line in lines], format="ISO8601", errors="coerce")
+    for i in np.flatnonzero(calendar.isna())[:1]:
+        raise ValueError(
+            f"{path}, line {lines[i][0]}: {lines[i][1]!r} is no day such as 2024-01-31."
+        )
+    for i in np.flatnonzero(calendar[1:] <= calendar[:-1])[:1]:
+        (number, line), before = lines[i + 1], lines[i][1]
+        how = "comes twice" if calendar[i + 1] == calendar[i] else f"comes after {before}"
+        raise ValueError(f"{path}, line {number}: {line} {how}; days must be sorted and differ.")
+    return calendar
+
+
+def _day_range(calendar: pd.DatetimeIndex, start: Any, end: Any) -> tuple[int, int]:
+    """Places of the first day wanted, and behind the last one."""
+    days: list[pd.Timestamp | None] = []
+    for name, value in (("start", start), ("end", end)):
+        try:
+            day = None if value is None else pd.Timestamp(value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{name} must be a day or None; got {value!r}.") from error
+        if day is pd.NaT:
+            raise ValueError(f"{name} must be a day or None; got {value!r}.")
+        days.append(day)
+    first, last = days
+    if first is not None and last is not None and first > last:
+        raise ValueError(f"start must not be after end; got {start!r} and {end!r}.")
+    return (
+        0 if first is None else int(calendar.searchsorted(first)),
+        len(calendar) if last is None else int(calendar.searchsorted(last, side="right")),
+    )
+
+
+def _find_instruments(folder: Path, instruments: Any) -> dict[str, list[Span] | None]:
+    """Codes, sorted, with their spans; None for codes that are read whole."""
+    if isinstance(instruments, str):
+        return dict(sorted(_read_spans(folder / "instruments", instruments).items()))
+    if not isinstance(instruments, Iterable) or isinstance(instruments, dict):
+        raise TypeError(
+            f"instruments must be the name of a market or a list of codes; got {instruments!r}."
+        )
+    codes = list(instruments)
+    bad = [code for code in codes if not isinstance(code, str)]
+    if bad or not codes:
+        raise TypeError(f"instruments must be one code or more, as str; got {bad or codes!r}.")
+    return dict.fromkeys(sorted(codes))
+
+
+def _read_spans(home: Path, market: str) -> dict[str, list[Span]]:
+    path = home / f"{market.lower()}.txt"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in home.glob("*.txt"))) or "none"
+        raise FileNotFoundError(
+            f"{path} does not exist; the folder has the markets: {known}. Codes are passed as a "
+            f"list."
+        )
+    lines = _read_lines(path)
+    cells = [line.split("\t") for _, line in lines]
+    for (number, line), cell in zip(lines, cells, strict=True):
+        if len(cell) < 3 or not cell[0].strip():
+            raise ValueError(
+                f"{path}, line {number}: {line!r} is not a code, a first and a last day, with tabs "
+                f"between."
+            )
+    ends = [
+        pd.to_datetime([cell[i] for cell in cells], format="ISO8601", errors="coerce")
+        for i in (1, 2)
+    ]
+    for i in np.flatnonzero(ends[0].isna() | ends[1].isna() | (ends[0] > ends[1]))[:1]:
+        number, line = lines[i]
+        why = "the first day is after the last" if ends[0][i] > ends[1][i] else "days that are none"
+        raise ValueError(f"{path}, line {number}: {line!r}: {why}.")
+    spans: dict[str, list[Span]] = {}
+    for cell, first, last in zip(cells, *ends, strict=True):
+        spans.setdefault(cell[0].strip(), []).append((first, last))
+    if not spans:
+        raise ValueError(f"{path} has no instrument.")
+    return spans
+
+
+def _find_homes(folder: Path, codes: Iterable[str], *, is_market: bool) -> dict[str, Path]:
+    """Folders of the codes that have one."""
+    homes = {}
+    for code in codes:
+        name = f"_qlib_{code}" if code.upper() in DEVICES else code
+        homes[code] = folder / "features" / name.lower()
+    missing = [code for code, home in homes.items() if not home.is_dir()]
+    if not missing:
+        return homes
+    text = (
+        f"{len(missing)} of {len(homes)} instruments have no folder in {folder / 'features'}: "
+        f"{', '.join(missing[:5])}{'' if len(missing) <= 5 else ', ...'}."
+    )
+    if not is_market or len(missing) == len(homes):
+        raise FileNotFoundError(text)
+    warn_user(f"{text} They are left out.")
+    return {code: home for code, home in homes.items() if code not in set(missing)}
+
+
+def _check_fields(fields: Sequence[str] | None, homes: dict[str, Path]) -> list[str]:
+    if fields is None:
+        vwap = all((home / "vwap.day.bin").is_file() for home in homes.values())
+        return [*FIELDS, *(["vwap"] if vwap else [])]
+    names = [] if isinstance(fields, str) else list(fields)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"fields must be a list of names, such as ['open', 'close'], or None; got {fields!r}."
+        )
+    names = [name.removeprefix("$") for name in names]
+    if len({name.lower() for name in names}) < len(names):
+        raise ValueError(f"fields must differ; got {names}.")
+    return names
+
+
+def _open_series(path: Path, n_days: int) -> _Series:
+    """Open a series; nothing but its first value is read."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        there = sorted(found.name.split(".")[0] for found in path.parent.glob("*.day.bin"))
+        raise FileNotFoundError(
+            f"{path} does not exist; {path.parent.name} has the fields: {', '.join(there)}."
+        ) from None
+    if size == 0 or size % 4:
+        raise ValueError(
+            f"{path} has {size} bytes; a series is one float32 (4 bytes) and more. It is "
+            f"{'empty' if size == 0 else 'cut short'}."
+        )
+    values = np.memmap(path, dtype="<f4", mode="r")
+    place, length = float(values[0]), len(values) - 1
+    if not (place >= 0 and place.is_integer() and place + length <= n_days and place < n_days):
+        raise ValueError(
+            f"{path} belongs to a calendar that does not match: it holds {length} days from place "
+            f"{place:g} on, and calendars/day.txt has {n_days} days (places 0 to {n_days - 1})."
+        )
+    return _Series(values[1:], slice(int(place), int(place) + length))
+
+
+def _in_spans(calendar: pd.DatetimeIndex, spans: list[Span] | None) -> np.ndarray:
+    inside = np.full(len(calendar), spans is None)
+    for first, last in spans or ():
+        inside[calendar.searchsorted(first) : calendar.searchsorted(last, side="right")] = True
+    return inside
+
+
+def _table(
+    blocks: list[np.ndarray],
+    days: list[np.ndarray],
+    stocks: list[np.ndarray],
+    calendar: pd.DatetimeIndex,
+    codes: list[str],
+    names: list[str],
+) -> pd.DataFrame:
+    """Put the stocks' rows together, day by day."""
+    none = np.zeros(0, dtype=np.intp)
+    day, stock = (np.concatenate([none, *part]) for part in (days, stocks))
+    # The stocks come in order, which a stable sort keeps.
+    order = np.argsort(day, kind="stable")
+    index = pd.MultiIndex(
+        levels=[calendar, pd.Index(codes, dtype="str")],
+        codes=[day[order], stock[order]],
+        names=["datetime", "instrument"],
+    )
+    values = np.concatenate([np.zeros((0, len(names)), np.float32), *blocks])[order]
+    return pd.DataFrame(values, index.remove_unused_levels(), names, copy=False)
