@@ -50,7 +50,7 @@ def run_skattn(path: Path, way: str) -> None:
     table = from_long(pd.read_parquet(path))
     steps = {
         "alpha158": [Alpha158(vwap="typical")],
-        "alpha158-2": [Alpha158(vwap="typical", n_jobs=2)],
+        "alpha158, 2 threads": [Alpha158(vwap="typical", n_jobs=2)],
         "selected20": [Alpha158(columns=Alpha158.SELECTED20), RobustZScore()],
         "alpha360": [Alpha360(vwap="typical"), RobustZScore()],
     }[way]
@@ -59,7 +59,7 @@ def run_skattn(path: Path, way: str) -> None:
         reset_peak_memory()
         began = time.perf_counter()
         features = step.fit_transform(features)
-        report(f"skattn {step}", time.perf_counter() - began, features.shape)
+        report(f"skattn {way}, {type(step).__name__}", time.perf_counter() - began, features.shape)
 
 
 def run_qlib(path: Path, way: str) -> None:
@@ -82,10 +82,10 @@ def run_qlib(path: Path, way: str) -> None:
 
 
 def report(name: str, seconds: float, shape: tuple) -> None:
-    print(f"{name:70} {seconds:7.2f} s {peak_memory() / 1e9:6.2f} GB   shape {shape}", flush=True)
+    print(f"{name:36} {seconds:7.2f} s {peak_memory() / 1e9:6.2f} GB   shape {shape}", flush=True)
 
 
-SKATTN = ("alpha158", "alpha158-2", "selected20", "alpha360")
+SKATTN = ("alpha158", "alpha158, 2 threads", "selected20", "alpha360")
 QLIB = ("qlib158", "qlib360")
 
 

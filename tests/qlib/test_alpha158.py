@@ -2,8 +2,8 @@
 
 Missing values are NaN in the provider: skattn reads zero prices and zero volume as missing, and
 qlib does not (see the tests of Alpha360). Everything else is the same, column by column: NaN where
-qlib has NaN, infinite where it is infinite, and within 1e-5 relative where it is finite. Relative is
-to the value, or to the column's usual size where values cancel to nearly nothing (RESI, CNTD, ...).
+qlib has NaN, infinite where it is infinite, and within 1e-5 relative where it is finite. Relative
+is to the value, or to the column's usual size where values cancel to nearly nothing (RESI, CNTD).
 """
 
 from __future__ import annotations
