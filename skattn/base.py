@@ -169,13 +169,15 @@ class SequenceRegressor(CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
         X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
             The windows.
         y : array-like of shape (N,)
-            Labels. NaN means unlabelled: the row is not trained on.
+            Labels. NaN means unlabelled: the row is not trained on. Where y has a (datetime,
+            instrument) index and X is a 2-D array, a warning says that X may have lost its own.
         days : array-like of dates, shape (N,), default=None
             Trading day of each row. None: from the index of X, else of y.
         instruments : array-like of shape (N,), default=None
             Stock of each row, for models that look across stocks. None: from the index of X.
         X_val, y_val : like X and y, default=None
-            Rows for validation, in place of the last days of X.
+            Rows for validation, in place of the last days of X. They should begin as many days
+            after X as labels reach ahead; where the days of both are known, a warning says so.
 
         Returns
         -------

@@ -163,6 +163,8 @@ def test_choice_of_columns(ohlcv):
     assert_frame_equal(
         selected, Alpha158().fit_transform(ohlcv)[list(Alpha158.SELECTED20)], check_exact=True
     )
+    assert Alpha158(columns=selected.columns).fit(ohlcv).columns_ == Alpha158.SELECTED20
+    assert Alpha158(columns=["KLEN"]).fit(ohlcv).history_ is None
 
 
 def test_columns_need_only_their_own_fields(ohlcv):
@@ -173,7 +175,8 @@ def test_columns_need_only_their_own_fields(ohlcv):
 
 
 def test_arrays_are_series(ohlcv):
-    stock = ohlcv.xs(ohlcv.index.unique("instrument")[0], level="instrument").sort_index()
+    name = ohlcv.groupby("instrument").size().idxmax()
+    stock = ohlcv.xs(name, level="instrument").sort_index()
     fields = ["close", "open", "high", "low", "volume"]
     table = pd.concat({"A": stock[fields]}, names=["instrument"])
     expected = Alpha158((5,)).fit_transform(table).iloc[[-1]]
@@ -189,18 +192,22 @@ def test_arrays_are_series(ohlcv):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"windows": ()}, r"windows must be a sequence of int; got \(\)"),
-        ({"windows": 5}, "windows must be a sequence of int; got 5"),
-        ({"windows": (5, 1)}, "windows must be integers of at least 2; got 1"),
-        ({"windows": (5, 2.5)}, "windows must be integers of at least 2; got 2.5"),
-        ({"windows": (5, 5)}, "windows and columns must differ"),
+        ({"windows": ()}, "windows must hold a length at least"),
+        ({"windows": 5}, "windows must be a sequence; got 5"),
+        ({"windows": (5, 1)}, "windows must be an integer of at least 2; got 1"),
+        ({"windows": (5, 2.5)}, "windows must be an integer of at least 2; got 2.5"),
+        ({"windows": (5, 5)}, r"windows must differ; got \[5, 5\]"),
         ({"include": ["RoC"]}, r"include must be names out of ROC, MA, .*; got \['RoC'\]"),
-        ({"exclude": "ROC"}, "exclude must be a sequence of names; got the string 'ROC'"),
-        ({"columns": ["ROC7"]}, r"columns must be names out of KMID, .*; got \['ROC7'\]"),
+        ({"exclude": "ROC"}, "exclude must be a sequence; got 'ROC'"),
+        ({"exclude": 5}, "exclude must be a sequence; got 5"),
+        ({"columns": ["ROC7"]}, r"over the windows \[5, 10, 20, 30, 60\]; got \['ROC7'\]"),
+        ({"columns": ["KLEN", "KLEN"]}, "columns must differ"),
+        ({"columns": []}, "columns must name a column at least"),
         ({"columns": ["VWAP0"]}, "columns: VWAP0 cannot be made of the fields close, open"),
         ({"vwap": "close"}, "vwap must be one of"),
         ({"calendar": ["2020-01-01"]}, "calendar lacks 1[0-9]+ of the days of X: 20"),
         ({"calendar": "every day"}, "calendar must hold the trading days"),
+        ({"calendar": []}, "calendar must hold dates"),
     ],
 )
 def test_what_is_wrong(ragged_ohlcv, parameters, message):

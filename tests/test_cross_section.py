@@ -6,9 +6,12 @@ import pickle
 import subprocess
 import sys
 import warnings
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 import sklearn
 from hypothesis import given, settings
@@ -105,10 +108,31 @@ class Recorder(RegressorMixin, BaseEstimator):
         """Mark it as one that takes unlabelled rows, as skattn's regressors do."""
 
 
+class Seer(Recorder):
+    """One that looks at the days and stocks of the rows that it predicts."""
+
+    seen: ClassVar[dict] = {}
+
+    def fit(self, X, y, days=None):
+        self.days_ = days
+        return super().fit(X, y)
+
+    def predict(self, X, days=None, instruments=None):
+        self.seen.update(days=days, instruments=instruments)
+        return super().predict(X)
+
+
 class Strict(Recorder):
     """One that takes labelled rows only."""
 
     build_module = property()
+
+
+class Bagging(Strict):
+    """An ensemble, which has an estimator, and checks the labels itself."""
+
+    def __init__(self, estimator):
+        self.estimator = estimator
 
 
 # CrossSectionalScaler ---------------------------------------------------------------------------
@@ -194,17 +218,38 @@ def test_windows_are_refused(market, as_array):
     ("change", "params", "message"),
     [
         (lambda t: t, {"method": "minmax"}, r"\('rank', 'zscore', 'robust'\); got 'minmax'"),
+        (lambda t: t, {"method": np.array(METHODS)}, r"'robust'\); got array\("),
+        (lambda t: t[[]], {}, "X has no columns"),
         (lambda t: pd.concat([t, t[:1]]), {}, "duplicate"),
         (lambda t: t.rename_axis(["date", "ticker"]), {}, "'datetime' and 'instrument'"),
         (lambda t: t.assign(name="x"), {}, "'name'"),
         (lambda t: t.assign(tied=np.inf), {}, "infinity"),
         (lambda t: t[:0], {}, "0 sample"),
     ],
-    ids=["method", "double", "levels", "text", "infinity", "empty"],
+    ids=["method", "array", "no columns", "double", "levels", "text", "infinity", "empty"],
 )
 def test_bad_input_of_the_scaler(features, change, params, message):
     with pytest.raises(ValueError, match=message):
         CrossSectionalScaler(**params).fit(change(features))
+
+
+@pytest.mark.parametrize("make", [pl.DataFrame, pl.LazyFrame, pa.table])
+def test_tables_of_other_libraries_are_pointed_to_from_long(make):
+    with pytest.raises(TypeError, match=r"a table of type (polars|pyarrow).*from_long"):
+        CrossSectionalScaler().fit(make({"a": [1.0, 2.0]}))
+
+
+def test_objects_may_be_missing_in_any_way(features):
+    table = features.astype(object)
+    table.iloc[:3, 0] = [pd.NA, None, np.nan]
+    expected = CrossSectionalScaler().fit_transform(table.fillna(np.nan).astype(float))
+    assert_array_equal(CrossSectionalScaler().fit_transform(table), expected)
+
+
+def test_a_fit_on_columns_forgets_the_steps_of_one_on_windows():
+    scaler = RobustZScore().fit(np.arange(24.0).reshape(4, 3, 2))
+    assert scaler.n_steps_in_ == 3
+    assert not hasattr(scaler.fit(np.eye(3)), "n_steps_in_")
 
 
 def test_two_stamps_on_a_day_are_refused(features):
@@ -313,6 +358,16 @@ def test_a_regressor_of_labelled_rows_gets_those(known):
     assert list(ridge.feature_names_in_) == list(X.columns)
 
 
+def test_only_searches_and_pipelines_pass_unlabelled_rows_on(known):
+    X, y = known
+    X = X.to_numpy()[:, :, None]
+    rows = np.flatnonzero(y.notna())
+    ensemble = CrossSectionalTarget(Bagging(GRURegressor())).fit(X, y)
+    assert_array_equal(ensemble.regressor_.given_[0], X[rows])
+    search = GridSearchCV(Recorder(), {}, cv=2, scoring=lambda *_: 0.0)
+    assert CrossSectionalTarget(search).fit(X, y).regressor_.best_estimator_.given_[0] is X
+
+
 def test_a_pipeline_inside_drops_the_rows_for_its_steps_too_and_says_so(known):
     X, y = known
     with warnings.catch_warnings():
@@ -334,6 +389,10 @@ def test_labels_of_validation_are_scaled_by_their_own_days(known):
         given_X, given_y = model.regressor_.val_
         assert given_X is X_val
         assert_allclose(given_y, expected, rtol=1e-9, atol=1e-12)
+    pipeline = CrossSectionalTarget(make_pipeline("passthrough", Recorder()), "zscore")
+    pipeline.fit(X, y, recorder__X_val=X_val, recorder__y_val=y_val.to_numpy())
+    assert pipeline.regressor_[-1].val_[0] is X_val
+    assert_allclose(pipeline.regressor_[-1].val_[1], expected, rtol=1e-9, atol=1e-12)
     with pytest.warns(UserWarning, match="days of y_val are not known"):
         model.fit(X, y, X_val=X_val.to_numpy(), y_val=y_val.to_numpy())
     with pytest.raises(ValueError, match="X_val and y_val have the same length but different"):
@@ -409,6 +468,36 @@ def test_score_is_the_mean_daily_rank_ic_with_the_label_as_it_is(known):
     assert by_days.score(X.to_numpy(), y.to_numpy()) == pytest.approx(one, abs=1e-12)
 
 
+@pytest.mark.parametrize("inside", [False, True], ids=["model", "pipeline"])
+@pytest.mark.parametrize("routing", [False, True])
+def test_score_tells_the_regressor_the_days(known, inside, routing):
+    X, y = known
+    days, stocks = (y.index.get_level_values(name) for name in y.index.names)
+    with sklearn.config_context(enable_metadata_routing=routing):
+        seer = Seer()
+        if routing:
+            seer.set_fit_request(days=True).set_predict_request(days=True, instruments=True)
+        model = CrossSectionalTarget(make_pipeline("passthrough", seer) if inside else seer)
+        model = model.set_fit_request(days=True) if routing else model
+        model.fit(X.to_numpy(), y.to_numpy(), days=days)
+        fitted = model.regressor_[-1] if inside else model.regressor_
+        assert_array_equal(fitted.days_, days)
+        by_days = model.score(X.to_numpy(), y.to_numpy(), days=days)
+        assert_array_equal(Seer.seen["days"], days)
+        assert Seer.seen["instruments"] is None
+        assert model.score(X.to_numpy(), y) == by_days
+        assert_array_equal(Seer.seen["days"], days)
+        assert_array_equal(Seer.seen["instruments"], stocks)
+
+
+def test_score_takes_no_weights(known):
+    X, y = known
+    model = CrossSectionalTarget(Ridge()).fit(X, y)
+    assert model.score(X, y, None) == model.score(X, y)
+    with pytest.raises(ValueError, match="sample_weight must be None: a rank IC has no weights"):
+        model.score(X, y, np.ones(len(y)))
+
+
 def test_a_planted_common_move_is_left_out(known):
     """A move of the whole market, which the raw label is made of, teaches the target nothing."""
     X, y = known
@@ -466,6 +555,11 @@ def test_attention_weights_see_through(windows):
         ({"regressor": LogisticRegression()}, lambda y: y, TypeError, "got LogisticRegression"),
         ({"regressor": StandardScaler()}, lambda y: y, TypeError, "regressor must be .* got Stand"),
         ({"regressor": Ridge}, lambda y: y, TypeError, "regressor must be .* got <class"),
+        ({"regressor": None}, lambda y: y, TypeError, "regressor must be .* got None"),
+        ({"regressor": "ridge"}, lambda y: y, TypeError, "regressor must be .* got 'ridge'"),
+        ({"method": np.array(["rank"])}, lambda y: y, ValueError, r"'robust'.*; got array\("),
+        ({}, lambda y: pd.to_datetime(y), TypeError, r"y must hold numbers.* got datetime64\[ns\]"),
+        ({}, lambda y: pd.to_timedelta(y), TypeError, r"y must hold numbers.* got timedelta64"),
         ({}, lambda y: None, ValueError, "requires y to be passed"),
         ({}, lambda y: y * np.nan, ValueError, "y has no label to train on: 200 are NaN"),
         ({"method": "zscore"}, lambda y: 0 * y + 0.1, ValueError, "no day .* labels that differ"),
@@ -479,6 +573,11 @@ def test_attention_weights_see_through(windows):
         "classifier",
         "scaler",
         "class",
+        "no regressor",
+        "name",
+        "array",
+        "dates",
+        "durations",
         "none",
         "nan",
         "constant",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -40,6 +41,12 @@ def reaching(n_days, y=None):
     y = pd.Series([0.1, 0.2]) if y is None else y.copy()
     y.attrs["horizon"] = n_days
     return y
+
+
+def hourly(table):
+    """Two bars of each stock and day."""
+    later = table.rename(lambda day: day + pd.Timedelta(hours=1), level="datetime")
+    return pd.concat([table, later])
 
 
 # make_label -------------------------------------------------------------------------------------
@@ -123,7 +130,13 @@ def test_label_rejects_days_that_are_no_numbers(market, given):
         ),
         (
             lambda t: t.set_axis(t.index.map(lambda key: (closing(*key), key[1]))),
-            "different time stamps on one day",
+            "one row a stock and day.* 2010-01-04 has the time stamps 15:00:00, 16:00:00",
+        ),
+        (hourly, "one row a stock and day.* 2010-01-04 has the time stamps 00:00:00, 01:00:00"),
+        (lambda t: t.astype({"close": complex}), "prices of ohlcv must be numbers: dtype complex"),
+        (
+            lambda t: t.rename(lambda s: int(s[1:]) if s > "S05" else s, level="instrument"),
+            "level 'instrument' of the index must be of one type; got int, str",
         ),
     ],
     ids=[
@@ -137,16 +150,44 @@ def test_label_rejects_days_that_are_no_numbers(market, given):
         "dates",
         "inf",
         "two stamps",
+        "hourly",
+        "complex",
+        "stocks of two types",
     ],
 )
 def test_label_says_what_is_wrong_with_the_prices(market, change, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         make_label(change(market.ohlcv.astype(float)))
 
 
 def closing(day, stock):
     """An hour of the day that differs by stock."""
     return day.replace(hour=15 if stock < "S05" else 16)
+
+
+def test_label_refuses_a_price_that_is_no_name(market):
+    with pytest.raises(TypeError, match=r"price must be the name of a column.*got \['close'\]"):
+        make_label(market.ohlcv, price=["close"])
+
+
+def test_label_of_many_short_lived_stocks_takes_little_memory():
+    n_stocks = 20_000
+    stock = np.arange(n_stocks).repeat(3)
+    days = pd.date_range("1950-01-01", periods=n_stocks + 2)[stock + np.tile([0, 1, 2], n_stocks)]
+    index = pd.MultiIndex.from_arrays([days, stock], names=LEVELS)
+    tracemalloc.start()
+    label = make_label(pd.Series(1.0, index))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5e7
+    assert label.notna().sum() == n_stocks
+
+
+@pytest.mark.parametrize("horizon", [160, 10**9, 10**30])
+def test_a_horizon_beyond_the_calendar_knows_no_label(market, horizon):
+    label = make_label(market.ohlcv, horizon, delay=0)
+    assert label.isna().all()
+    assert label.attrs["horizon"] == horizon
 
 
 def test_label_refuses_what_is_no_table(market):

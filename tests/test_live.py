@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
+from pandas.testing import assert_frame_equal
+from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
 import skattn
@@ -48,8 +50,7 @@ def test_a_calendar_tells_of_days_that_nobody_passed(ragged_ohlcv, kind):
     train = days_of(ragged_ohlcv) < calendar[80]
     purged = (days_of(ragged_ohlcv) >= calendar[80]) & (days_of(ragged_ohlcv) < calendar[82])
     test = days_of(ragged_ohlcv) >= calendar[82]
-    transformer = type(LOOKING_BACK[kind])(**LOOKING_BACK[kind].get_params())
-    transformer.set_params(calendar=calendar)
+    transformer = clone(LOOKING_BACK[kind]).set_params(calendar=calendar)
     emptied = ragged_ohlcv[~purged]
     expected = np.asarray(transformer.fit_transform(emptied))[days_of(emptied) >= calendar[82]]
     got = np.asarray(transformer.fit(ragged_ohlcv[train]).transform(ragged_ohlcv[test]))
@@ -60,18 +61,70 @@ def test_a_calendar_tells_of_days_that_nobody_passed(ragged_ohlcv, kind):
 
 
 @pytest.mark.parametrize("kind", LOOKING_BACK)
-def test_a_long_pause_is_padded_with_a_warning(ragged_ohlcv, kind):
+def test_a_calendar_ends_and_the_market_goes_on(ragged_ohlcv, kind):
     calendar = days_of(ragged_ohlcv).unique().sort_values()
-    transformer = LOOKING_BACK[kind].fit(ragged_ohlcv[days_of(ragged_ohlcv) < calendar[60]])
+    history = ragged_ohlcv[days_of(ragged_ohlcv) < calendar[100]]
     later = ragged_ohlcv[days_of(ragged_ohlcv) >= calendar[100]]
-    with pytest.warns(UserWarning, match="days between are taken as missing") as caught:
-        transformer.transform(later)
-    assert caught[0].filename == __file__
-    transformer.set_params(calendar=calendar)
+    transformer = clone(LOOKING_BACK[kind])
+    expected = np.asarray(transformer.fit(history).transform(later))
+    transformer.set_params(calendar=calendar[:100])
+    assert_array_equal(np.asarray(transformer.fit(history).transform(later)), expected)
+
+
+@pytest.mark.parametrize("kind", LOOKING_BACK)
+def test_long_pauses_are_padded_with_a_warning(ragged_ohlcv, kind):
+    """After the fitted days, and amid them, as k-fold splitters make them."""
+    calendar = days_of(ragged_ohlcv).unique().sort_values()
+    hole = (days_of(ragged_ohlcv) >= calendar[60]) & (days_of(ragged_ohlcv) < calendar[80])
+    rest = ragged_ohlcv[~hole]
+    after = days_of(rest) >= calendar[80]
+    transformer = clone(LOOKING_BACK[kind]).set_params(calendar=calendar)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        transformer.transform(later)
+        expected = np.asarray(transformer.fit_transform(rest))
     transformer.set_params(calendar=None)
+    with pytest.warns(UserWarning, match="about 20 trading days are taken as missing") as caught:
+        assert_array_equal(np.asarray(transformer.fit_transform(rest)), expected)
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="about 20 trading days are taken as missing"):
+        later = transformer.fit(rest[~after]).transform(rest[after])
+    assert_array_equal(np.asarray(later), expected[after])
+
+
+@pytest.mark.parametrize("kind", LOOKING_BACK)
+def test_a_fit_that_fails_leaves_the_last_one(ragged_ohlcv, kind):
+    transformer = clone(LOOKING_BACK[kind]).fit(ragged_ohlcv)
+    expected = np.asarray(transformer.transform(ragged_ohlcv[-20:]))
+    with pytest.raises(ValueError, match="infinity"):
+        transformer.fit(ragged_ohlcv.assign(close=np.inf))
+    assert_array_equal(np.asarray(transformer.transform(ragged_ohlcv[-20:])), expected)
+
+
+def test_parameters_that_changed_after_the_fit(ragged_ohlcv):
+    windows = RollingWindow(3).fit(ragged_ohlcv).set_params(length=30)
+    with pytest.raises(ValueError, match=r"look back 2 days and is to look back 29.*fit again"):
+        windows.transform(ragged_ohlcv)
+    features = Alpha158((5,)).fit(ragged_ohlcv)
+    expected = features.transform(ragged_ohlcv)
+    assert_frame_equal(features.set_params(windows=(20,)).transform(ragged_ohlcv), expected)
+
+
+def test_instruments_that_nobody_knows(ragged_ohlcv):
+    other = ragged_ohlcv.rename(str.lower, level="instrument")
+    with pytest.warns(UserWarning, match="No instrument of X is known.*X has 's0', fit saw 'S0'"):
+        RollingWindow(3).fit(ragged_ohlcv).transform(other)
+
+
+def test_clocks_that_skip_midnight(ragged_ohlcv):
+    """In Iran, 2021-03-22 began at one o'clock."""
+    days = pd.bdate_range("2021-03-01", periods=30) + pd.Timedelta(hours=15)
+    index = pd.MultiIndex.from_product(
+        [days.tz_localize("Asia/Tehran"), ["A"]], names=["datetime", "instrument"]
+    )
+    table = pd.DataFrame({"a": np.arange(30.0)}, index)
+    with pytest.warns(UserWarning, match="about 20 trading days"):
+        windows = RollingWindow(3).fit(table[:5]).transform(table[25:])
+    assert_array_equal(np.asarray(windows)[0, :, 0], [np.nan, np.nan, 25])
 
 
 @pytest.mark.parametrize(

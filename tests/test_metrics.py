@@ -271,9 +271,23 @@ def test_days_that_are_no_dates(days) -> None:
         daily_ic(y_true, y_pred, days=days)
 
 
-def test_unknown_method() -> None:
-    with pytest.raises(ValueError, match="'pearson' or 'spearman'; got 'kendall'"):
-        daily_ic([1, 2], [1, 2], days=DAYS[:2], method="kendall")
+@pytest.mark.parametrize(
+    "values",
+    [DAYS[:2], DAYS[:2].tz_localize("UTC"), DAYS[:2] - DAYS[0], list(DAYS[:2]), [{}, {}]],
+    ids=["dates", "time zone", "durations", "Timestamps", "objects"],
+)
+def test_values_that_are_no_numbers(values) -> None:
+    for wrapped in (values, pd.Series(values)):
+        with pytest.raises(TypeError, match="y_true must hold one number a row: "):
+            daily_ic(wrapped, [1.0, 2.0], days=DAYS[:2])
+        with pytest.raises(TypeError, match="y_pred must hold one number a row: "):
+            signal_report([1.0, 2.0], wrapped, days=DAYS[:2])
+
+
+@pytest.mark.parametrize("method", ["kendall", ["pearson"], None])
+def test_unknown_method(method) -> None:
+    with pytest.raises(ValueError, match="'pearson' or 'spearman'; got "):
+        daily_ic([1, 2], [1, 2], days=DAYS[:2], method=method)
 
 
 def test_different_rows() -> None:
@@ -301,6 +315,15 @@ class Weight(RegressorMixin, BaseEstimator):
         type(self).n_predictions += 1
         values = np.asarray(X)
         return values[:, self.column] if values.ndim == 2 else values[:, -1, self.column]
+
+
+class NeedsDays(Weight):
+    """Predicts from plain rows only where it is told their days, as a model of whole days."""
+
+    def predict(self, X, *, days=None):
+        if days is None:
+            raise ValueError("no days")
+        return super().predict(X) * (-1.0) ** pd.to_datetime(days).day
 
 
 @pytest.fixture
@@ -409,6 +432,28 @@ def test_days_are_routed(panel) -> None:
         search = GridSearchCV(Ridge(), {"alpha": [1.0]}, cv=cv, scoring=ic_scorer)
         search.fit(**plain, days=days)
         assert search.best_score_ == pytest.approx(expected.mean())
+
+
+def test_predict_gets_the_days(panel) -> None:
+    X, y = panel
+    days = y.index.get_level_values("datetime")
+    plain = X.to_numpy(), y.to_numpy()
+    cv = KFold(3)
+    scoring = {"ic": ic_scorer, "rank_ic": rank_ic_scorer}
+    expected = icir_score(y, X["signal"] * (-1.0) ** days.day)
+    assert expected != icir_score(y, X["signal"])
+    assert icir_scorer(NeedsDays(1), *plain, days=days) == expected
+    with pytest.raises(ValueError, match="no days"):
+        icir_scorer(NeedsDays(1), X, y)
+    with config_context(enable_metadata_routing=True):
+        NeedsDays.n_predictions = 0
+        routed = cross_validate(NeedsDays(1), *plain, cv=cv, scoring=scoring, params={"days": days})
+        # Still shared by the scorers of a fold.
+        assert NeedsDays.n_predictions == 3
+    for k, (_, test) in enumerate(cv.split(X)):
+        fold = y.iloc[test], X["signal"].iloc[test] * (-1.0) ** days[test].day
+        assert routed["test_ic"][k] == ic_score(*fold)
+        assert routed["test_rank_ic"][k] == rank_ic_score(*fold)
 
 
 def test_requests_do_not_change_the_shared_scorer() -> None:

@@ -96,6 +96,9 @@ def test_all_of_them(signal, pyplot) -> None:
     assert display.ax_.tolist() == axes.tolist()
     with pytest.raises(ValueError, match="kind='all' needs 4 axes; got 1"):
         display.plot(ax=axes[0])
+    with pytest.raises(TypeError, match="ax must be matplotlib Axes or None; got 5"):
+        display.plot(ax=[*axes[:3], 5])
+    assert display.ax_.tolist() == axes.tolist()
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -139,6 +142,24 @@ def test_from_estimator(signal) -> None:
         SignalDisplay.from_estimator(model, X, label[::-1])
     with pytest.raises(ValueError, match="trading days of X are not known"):
         SignalDisplay.from_estimator(plain, X.to_numpy(), label.to_numpy())
+    with pytest.raises(TypeError, match="estimator must have a method predict; got None"):
+        SignalDisplay.from_estimator(None, X, label)
+
+
+def test_predict_gets_the_days(signal) -> None:
+    label, predicted = signal
+    days = label.index.get_level_values("datetime")
+
+    class NeedsDays:
+        def predict(self, X, *, days):
+            assert days is given
+            return X[:, 0]
+
+    given = list(days)
+    display = SignalDisplay.from_estimator(
+        NeedsDays(), predicted.to_frame().to_numpy(), label.to_numpy(), days=given
+    )
+    assert display.daily.equals(signal_report(label, predicted, by="day"))
 
 
 def test_no_day_has_a_value(recwarn) -> None:
@@ -156,10 +177,41 @@ def test_bad_parameters(signal) -> None:
         display.plot("pie")
     with pytest.raises(ValueError, match="method must be 'pearson' or 'spearman'; got 'kendall'"):
         display.plot("quantile_returns", method="kendall")
+    with pytest.raises(ValueError, match=r"method must be .* got \['pearson'\]"):
+        display.plot(method=["pearson"])
+    with pytest.raises(TypeError, match="ax must be matplotlib Axes or None; got 5"):
+        display.plot("monthly_ic", ax=5)
     with pytest.raises(ValueError, match="'n_quantiles' parameter"):
         SignalDisplay.from_predictions(*signal, n_quantiles=1)
     with pytest.raises(ValueError, match="y_pred has 1 NaN"):
         SignalDisplay.from_predictions([1.0], [np.nan], days=["2024-01-02"])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"daily": None}, r"daily must be .* as signal_report\(.*'ic', 'rank_ic'.*; got NoneType"),
+        ({"daily": "quantile_returns"}, r"daily must be .*; got \[1, 2, 3, 4, 5\]"),
+        ({"quantile_returns": [1]}, "quantile_returns must be .* quantile_returns makes it; got"),
+        ({"holding_days": 0}, "holding_days must be an integer of at least 1; got 0"),
+        ({"holding_days": True}, "holding_days must be an integer of at least 1; got True"),
+    ],
+)
+def test_made_of_something_else(signal, wrong: dict, message: str) -> None:
+    frames = {
+        "daily": signal_report(*signal, by="day"),
+        "quantile_returns": quantile_returns(*signal),
+    }
+    SignalDisplay(**frames).plot("monthly_ic")
+    wrong = {
+        name: frames[value] if isinstance(value, str) else value for name, value in wrong.items()
+    }
+    with pytest.raises(ValueError, match=message):
+        SignalDisplay(**{**frames, **wrong}).plot("monthly_ic")
+    if "holding_days" not in wrong:
+        frame = frames[name := next(iter(wrong))]
+        with pytest.raises(ValueError, match=f"{name} must be a DataFrame by day"):
+            SignalDisplay(**{**frames, name: frame.reset_index(drop=True)}).plot()
 
 
 def test_without_matplotlib(signal, monkeypatch) -> None:

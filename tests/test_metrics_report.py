@@ -81,16 +81,27 @@ returns = st.integers(-40, 40).filter(bool).map(lambda n: n / 1000)
 
 
 @settings(max_examples=60, deadline=None)
-@given(values=st.lists(st.none() | returns, min_size=2, max_size=40), lags=st.integers(0, 45))
-@example(values=[0.01, None, None, 0.03, 0.02, None, -0.01], lags=3)
+@given(values=st.lists(st.none() | returns, min_size=2, max_size=40), lags=st.integers(0, 12))
+@example(values=[0.01, None, None, 0.03, 0.02, None, -0.01], lags=1)
 def test_days_without_a_value_keep_their_place(values: list, lags: int) -> None:
     values = np.array(values, dtype=float)
     known = values[~np.isnan(values)]
     t = signal_report(*two_stocks(values), quantile=0.5, lags=lags)["long_short_t"]
-    if len(known) < 2:
+    if len(known) < 2 * (lags + 1):
         assert np.isnan(t)
     elif np.ptp(known) > 0:
         assert t == pytest.approx(t_by_pairs(values, lags), rel=1e-6)
+
+
+@pytest.mark.parametrize(("lags", "is_known"), [(0, True), (2, True), (3, False), (10**9, False)])
+def test_lags_need_twice_as_many_days(lags: int, is_known: bool) -> None:
+    # Six days; the days of the others have no label.
+    values = [0.01, 0.02, np.nan, 0.04, -0.03, 0.02, 0.01, np.nan]
+    label, predicted = two_stocks(values)
+    for by in (None, "month"):
+        report = signal_report(label, predicted, by=by, quantile=0.5, lags=lags)
+        t = np.atleast_2d(report[[f"{name}_t" for name in SERIES]])
+        assert np.isfinite(t).all() if is_known else np.isnan(t).all()
 
 
 def test_a_day_that_only_unlabelled_rows_have_counts_for_lags() -> None:
@@ -203,6 +214,15 @@ def test_annual_figures(market, horizon: int, holding: int) -> None:
         assert_allclose(report[f"{name}_sharpe"], mean / std * np.sqrt(240 / holding))
 
 
+@pytest.mark.parametrize(("n_stocks", "quantile", "n"), [(180, 0.35, 63), (100, 0.29, 29)])
+def test_quantiles_of_a_whole_number_of_stocks(n_stocks: int, quantile: float, n: int) -> None:
+    # The product is a trifle less in floating point.
+    assert int(n_stocks * quantile) == n - 1
+    label = np.arange(float(n_stocks))
+    daily = signal_report(label, label, days=[DAYS[0]] * n_stocks, quantile=quantile, by="day")
+    assert daily[["long", "short"]].iloc[0].tolist() == [label[-n:].mean(), label[:n].mean()]
+
+
 def test_days_with_too_few_stocks_for_the_quantiles() -> None:
     days = DAYS[[0] * 4 + [1] * 5]
     label, predicted = np.arange(9.0), np.arange(9.0)
@@ -307,14 +327,49 @@ def test_a_day_may_be_in_several_groups(signal) -> None:
         assert_series_equal(report.loc[k], signal_report(label, values), check_names=False)
 
 
+def folds_as_level(label, predicted, fold):
+    index = label.index.to_frame().assign(fold=fold)
+    index = pd.MultiIndex.from_frame(index)
+    return label.set_axis(index), predicted.set_axis(index)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda label, predicted, _: (label, predicted),
+        lambda label, predicted, _: (label.to_numpy(), predicted),
+        folds_as_level,
+    ],
+    ids=["both", "y_pred", "level"],
+)
+def test_a_stock_has_one_row_a_day(signal, make) -> None:
+    twice = [pd.concat([series, series]) for series in signal]
+    fold = np.repeat([0, 1], len(signal[0]))
+    y = make(*twice, fold)
+    message = (
+        rf"has {len(signal[0])} rows whose .* before{{}}: \(20..-..-.., 'S00'\), .*, \.\.\.\. "
+        r"Keep one row .* by=<number of the .* CombinatorialPurgedDailyKFold.reconstruct_paths"
+    )
+    for score in (daily_ic, signal_report, quantile_returns):
+        with pytest.raises(ValueError, match=message.format("")):
+            score(*y)
+    with pytest.raises(ValueError, match=message.format(" within a group of by")):
+        signal_report(*y, by="year")
+    assert len(signal_report(*y, by=fold)) == 2
+    # One of many.
+    fold[0] = 1
+    with pytest.raises(ValueError, match=r"1 rows whose .* within a group of by: \(\S+, '\w+'\)\."):
+        signal_report(*y, by=fold)
+
+
 def test_days_between_those_of_a_group_count_for_lags() -> None:
-    values = np.array([1, 2, 4, 3, 1, 7, 2, 5, 3, 6]) / 100
+    values = np.array([1, 2, 4, 3, 1, 7, 2, 5, 3, 6, 2, 8]) / 100
     label, predicted = two_stocks(values)
     odd = np.repeat(np.arange(len(values)) % 2, 2)
-    report = signal_report(label, predicted, by=odd, quantile=0.5, lags=3)
+    report = signal_report(label, predicted, by=odd, quantile=0.5, lags=2)
     for k in (0, 1):
         alone = np.where(np.arange(len(values)) % 2 == k, values, np.nan)
-        assert report.loc[k, "long_short_t"] == pytest.approx(t_by_pairs(alone, 3))
+        assert report.loc[k, "long_short_t"] == pytest.approx(t_by_pairs(alone, 2))
 
 
 # Properties

@@ -245,3 +245,26 @@ def test_wrong_predictions(labelled) -> None:
         cv.reconstruct_paths(predictions, X)
     with pytest.raises(ValueError, match="trading days of X are not known"):
         cv.reconstruct_paths(predictions, X.to_numpy())
+
+
+@pytest.mark.parametrize(
+    ("predictions", "error", "message"),
+    [
+        (None, TypeError, "predictions must be a sequence, .* got NoneType"),
+        ((array for array in []), TypeError, "predictions must be a sequence, .* got generator"),
+        (dict.fromkeys(range(6), [0.0] * 6), TypeError, "must be a sequence, .* got dict"),
+        ("012345", ValueError, r"predictions\[0\] must hold one number a row: .* shape \(\)"),
+        ([0.0] * 6, ValueError, r"predictions\[0\] must hold one number a row: .* shape \(\)"),
+        ([[0.0] * 6, None, *[[0.0] * 6] * 4], ValueError, r"predictions\[1\] must hold one number"),
+        ([["a"] * 6] * 6, ValueError, r"predictions\[0\] must .* not convert string to float: 'a'"),
+        (np.zeros((6, 6, 2)), ValueError, r"predictions\[0\] must .* shape \(6, 2\)"),
+        ([calendar(6)] * 6, TypeError, r"predictions\[0\] must .* got datetime64"),
+    ],
+    ids=["None", "generator", "dict", "str", "numbers", "one None", "text", "2-D", "dates"],
+)
+def test_predictions_of_another_kind(predictions, error, message: str) -> None:
+    days = calendar(12)
+    cv = CombinatorialPurgedDailyKFold(4)
+    with pytest.raises(error, match=message):
+        cv.reconstruct_paths(predictions, groups=days)
+    assert cv.reconstruct_paths(np.ones((6, 6)), groups=days).eq(1).all(axis=None)

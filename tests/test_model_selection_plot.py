@@ -128,6 +128,11 @@ def test_needs_matplotlib(monkeypatch) -> None:
         PurgedDailyKFold(2).plot(DAYS, groups=DAYS)
 
 
+def test_no_axes() -> None:
+    with pytest.raises(TypeError, match="ax must be matplotlib Axes or None; got 5"):
+        PurgedDailyKFold(2).plot(DAYS, groups=DAYS, ax=5)
+
+
 def test_errors_of_split() -> None:
     with pytest.raises(ValueError, match="needs 5 trading days"):
         PurgedDailyKFold().plot(DAYS[:3], groups=DAYS[:3])

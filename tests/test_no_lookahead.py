@@ -12,7 +12,14 @@ from sklearn.pipeline import make_pipeline
 from skattn.datasets import make_market
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.models import ALSTMRegressor
-from skattn.preprocessing import Alpha360, RobustZScore
+from skattn.preprocessing import (
+    Alpha158,
+    Alpha360,
+    CrossSectionalScaler,
+    CrossSectionalTarget,
+    RobustZScore,
+    RollingWindow,
+)
 
 MARKET = make_market(n_stocks=6, n_days=60, sector=0, missing_days=0.05, random_state=1)
 DAYS = MARKET.ohlcv.index.get_level_values("datetime")
@@ -35,21 +42,32 @@ def upto(table: pd.DataFrame, values: np.ndarray, day: pd.Timestamp) -> pd.DataF
     return flat[table.index.get_level_values("datetime") <= day].sort_index()
 
 
+FEATURES = {
+    "alpha360": [Alpha360(length=8), RobustZScore()],
+    "alpha158": [
+        Alpha158((3, 8)),
+        CrossSectionalScaler("rank"),
+        RobustZScore(),
+        RollingWindow(5, fill="ffill+bfill"),
+    ],
+}
+
+
+@pytest.mark.parametrize("kind", FEATURES)
 @settings(max_examples=12, deadline=None)
 @given(cut=st.integers(20, 58), seed=st.integers(0, 2**16))
-def test_features_scaled_features_and_predictions(cut, seed):
+def test_features_scaled_features_and_predictions(kind, cut, seed):
     day = CALENDAR[cut]
     past = MARKET.ohlcv[DAYS <= day]
     label = MARKET.label.reindex(past.index)
     # What the label of the last two days would tell is not known yet.
     label[past.index.get_level_values("datetime") > CALENDAR[cut - 2]] = np.nan
     pipeline = make_pipeline(
-        Alpha360(length=8),
-        RobustZScore(),
-        ALSTMRegressor(hidden_size=4, max_epochs=1, random_state=0),
+        *FEATURES[kind],
+        CrossSectionalTarget(ALSTMRegressor(hidden_size=4, max_epochs=1, random_state=0)),
     ).fit(past, label)
     other = perturbed(day, seed)
-    for n_steps in (1, 2):
+    for n_steps in range(1, len(pipeline)):
         one, two = (pipeline[:n_steps].transform(table) for table in (MARKET.ohlcv, other))
         pd.testing.assert_frame_equal(
             upto(MARKET.ohlcv, one, day), upto(other, two, day), check_exact=True

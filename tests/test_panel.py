@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import datetime as dt
+import gzip
 import pickle
 import sys
 from decimal import Decimal
@@ -246,11 +247,29 @@ def test_from_long_says_which_file_is_not_there_or_damaged(tmp_path, suffix):
         from_long(tmp_path / "prices.csv")
 
 
+def test_from_long_says_that_a_packed_file_is_none_or_damaged(tmp_path):
+    path = tmp_path / "prices.csv.gz"
+    packed = gzip.compress(b"date,ticker,close\n" + b"2024-01-02,A,9.5\n" * 50)
+    for content in (b"date,ticker,close\n", packed[:-20], packed[:30] + b"!" * 30):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"prices\.csv\.gz' cannot be read: "):
+            from_long(path)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(ValueError, match=r"folder\.csv' cannot be read: .*directory"):
+        from_long(tmp_path / "folder.csv")
+
+
+def test_from_long_says_that_a_file_has_a_column_twice(tmp_path):
+    (tmp_path / "prices.csv").write_text("date,ticker,,,close,close\n2024-01-02,A,1,2,3,4\n")
+    with pytest.raises(ValueError, match=r"prices\.csv' .* more than one column 'close'\."):
+        from_long(tmp_path / "prices.csv")
+
+
 def test_from_long_says_what_a_parquet_file_needs(tmp_path, monkeypatch):
     pd.DataFrame(COLUMNS).to_parquet(tmp_path / "prices.parquet")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(
-        ImportError, match=r'cannot be read without pyarrow: pip install "skattn\[examples\]"'
+        ImportError, match=r'cannot be read without pyarrow: pip install "skattn\[parquet\]"'
     ):
         from_long(tmp_path / "prices.parquet")
     with pytest.raises(ImportError, match="type DataFrame cannot be read without pyarrow"):
@@ -323,12 +342,22 @@ def long_table(dates=("2024-01-02", "2024-01-02"), tickers=("A", "B"), **columns
         (long_table(dates=("soon", "later")), {}, "Column 'date' cannot be read as dates: .*soon"),
         (long_table(dates=(20241302, 20240102)), {}, "Column 'date' cannot be read as dates"),
         (long_table(dates=(1, 2)), {}, "Column 'date' cannot be read as dates"),
+        (long_table(dates=(240102, 240103)), {}, "'date' cannot be .* 240102 .* eight digits"),
+        (long_table(dates=("20240102", "2023")), {}, "'date' cannot be .* 2023 .* eight digits"),
+        (long_table(dates=(-20240102, None)), {}, "'date' cannot be .* -20240102 .* eight digits"),
+        (long_table(tickers=(["A"], ["B"])), {}, "'ticker' cannot be .* instruments: unhashable"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Could not infer format")
 def test_from_long_says_what_is_wrong(frame, params, message):
     with pytest.raises(ValueError, match=message):
         from_long(frame, **params)
+
+
+@pytest.mark.parametrize("name", ["datetime", "instrument"])
+def test_from_long_takes_one_name_a_key(name):
+    with pytest.raises(TypeError, match=rf"{name} must be the name of a column; got \['date'\]"):
+        from_long(long_table(), **{name: ["date"]})
 
 
 def test_from_long_refuses_what_is_no_table():
@@ -521,6 +550,12 @@ def test_level_codes_number_the_values_that_occur():
             assert_index_equal(values, uniques, check_names=False)
 
 
+def test_level_codes_names_the_types_that_have_no_order():
+    index = pd.MultiIndex.from_product([CALENDAR[:2], [1, "A"]], names=LEVELS)
+    with pytest.raises(TypeError, match=r"level 'instrument' .* one type; got int, str"):
+        level_codes(index, "instrument")
+
+
 # WindowArray ------------------------------------------------------------------------------------
 
 
@@ -534,6 +569,8 @@ def test_window_array_is_an_array_like():
     assert x.fields == ("a", "b")
     assert np.asarray(x, dtype=np.float64).dtype == np.float64
     assert_array_equal(np.array(x), dense)
+    assert_array_equal(x[...], dense)
+    assert_array_equal(x[..., 0], dense[..., 0])
     assert_array_equal(np.stack(list(x)), dense)
     assert_array_equal(dense, slow_windows(ragged().to_numpy(), ragged().index, 4))
     assert "144 windows of 4 steps" in repr(x)
@@ -638,7 +675,6 @@ def test_indexing_out_of_bounds(key):
 @pytest.mark.parametrize(
     "key",
     [
-        (..., 0),
         (slice(None), ..., 0),
         (0, ..., 1),
         ([0, 1], [0, 1]),

@@ -105,6 +105,7 @@ TRANSFORMERS = [
     RollingWindow(),
     RollingWindow(3, fill="ffill+bfill"),
     SequenceReshaper(),
+    SequenceReshaper(by="position"),
 ]
 
 
@@ -135,7 +136,8 @@ def test_scikit_learn_checks_are_not_skipped(transformer):
             },
         ),
         (RobustZScore(2.5, fill_value=None), {"clip": 2.5, "fill_value": None, "subsample": None}),
-        (SequenceReshaper(6), {"n_features": 6}),
+        (SequenceReshaper(6), {"n_features": 6, "by": "name"}),
+        (SequenceReshaper(by="position"), {"n_features": None, "by": "position"}),
         (
             Alpha360(),
             {"fields": None, "length": 60, "vwap": None, "layout": "windows", "calendar": None},
@@ -453,7 +455,7 @@ def test_days_missing_after_the_fit_are_padded_and_reported(last, gap, length):
     if length == 1:
         assert_same(transformer.transform(table[later]), expected)
         return
-    message = rf"goes on at {calendar[last + gap + 1].date()}, .*About {gap} trading days"
+    message = rf"and {calendar[last + gap + 1].date()}: about {gap} trading days"
     with pytest.warns(UserWarning, match=message):
         assert_same(transformer.transform(table[later]), expected)
 
@@ -463,7 +465,7 @@ def test_days_missing_after_the_fit_are_padded_where_fitted_days_come_again():
     calendar = days_in(table).unique()
     transformer = Alpha360(["close"], length=10).fit(table[days_in(table) <= calendar[9]])
     again = (days_in(table) >= calendar[9]) & ~days_in(table).isin(calendar[10:16])
-    with pytest.warns(UserWarning, match="About 6 trading days"):
+    with pytest.warns(UserWarning, match="about 6 trading days"):
         windows = transformer.transform(table[again])
     assert np.isnan(windows[2, :, 0]).tolist() == [False] * 3 + [True] * 6 + [False]
 
@@ -493,7 +495,7 @@ def test_missing_days_when_the_clock_changes(start):
     table = weekdays(30, start, hour=16, zone="America/New_York")
     calendar = days_in(table).unique()
     transformer = Alpha360(["close"], length=10).fit(table[days_in(table) <= calendar[9]])
-    with pytest.warns(UserWarning, match="About 7 trading days"):
+    with pytest.warns(UserWarning, match="about 7 trading days"):
         windows = transformer.transform(table[days_in(table) > calendar[16]])
     assert np.isnan(windows[0, :, 0]).tolist() == [False] * 2 + [True] * 7 + [False]
 
@@ -897,6 +899,23 @@ def test_reshaper_of_names_without_lags_goes_by_position():
     assert_array_equal(SequenceReshaper(2).fit_transform(numbered), cube)
 
 
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_reshaper_by_position_keeps_the_index():
+    """Names with numbers that are no lags, as those of Alpha158."""
+    table = prices(n_days=5).iloc[:, :4].set_axis(["MA5", "KLEN", "MA10", "CLOSE0"], axis=1)
+    reshaper = SequenceReshaper(2, by="position")
+    windows = reshaper.fit_transform(table)
+    assert isinstance(windows, WindowArray)
+    assert_index_equal(windows.index, table.index)
+    assert windows.fields == reshaper.fields_ == ("x0", "x1")
+    expected = SequenceReshaper(2).fit_transform(table.to_numpy())
+    assert_same(windows, expected)
+    assert_same(reshaper.fit(table).transform(table.to_numpy()), expected)
+    # The columns still have the places that they had in fit.
+    with pytest.raises(ValueError, match="same order"):
+        reshaper.transform(table.iloc[:, ::-1])
+
+
 def test_reshaper_orders_other_features_by_name():
     names = ["zeta1", "zeta0", "alpha0", "alpha1", "volume1", "volume0", "close01", "close00"]
     cube = SequenceReshaper(4).fit_transform(pd.DataFrame([np.arange(8.0)], columns=names))
@@ -991,7 +1010,7 @@ PRICES = prices(missing=0.0)
         (Alpha360(["close", "adj"]), PRICES, r"fields must be .*got \['close', 'adj'\]"),
         (Alpha360([]), PRICES, r"fields must be a sequence .*; got \[\]"),
         (Alpha360(["low", "low"]), PRICES, r"fields must differ; got \['low', 'low'\]"),
-        (Alpha360(length=0), PRICES, "length must be at least 1; got 0"),
+        (Alpha360(length=0), PRICES, "length must be an integer of at least 1; got 0"),
         (Alpha360(), np.ones((3, 4, 4)), r"array with 4 field\(s\) does not hold"),
         (Alpha360(["open", "high"]), np.ones((3, 4, 2)), "close is needed"),
         (Alpha360(["close", "open"]), np.ones((3, 4)), r"array with 1 field\(s\)"),
@@ -1018,6 +1037,7 @@ PRICES = prices(missing=0.0)
             "CLOSE0 and CLOSE0 are the same step",
         ),
         (SequenceReshaper(2), named("CLOSE1", "CLOSE0"), "n_features=2, .* tell 1 .*: CLOSE"),
+        (SequenceReshaper(by="lag"), np.ones((2, 4)), "by must be 'name' or 'position'; got 'lag'"),
         (SequenceReshaper(3), np.ones((2, 4)), "4 columns, .* no multiple of n_features=3"),
         (SequenceReshaper(0), np.ones((2, 4)), "n_features must be a positive int or None; got 0"),
         (SequenceReshaper(2.0), np.ones((2, 4)), "n_features must be a positive int .*2.0"),
@@ -1045,7 +1065,7 @@ def test_dates_are_no_numbers():
 
 @pytest.mark.parametrize("length", [3.0, "60", True, None])
 def test_length_is_an_int(length):
-    with pytest.raises(TypeError, match="length must be an int; got"):
+    with pytest.raises(TypeError, match="length must be an integer of at least 1; got"):
         Alpha360(length=length).fit(PRICES)
     assert Alpha360(length=np.int64(3)).fit_transform(PRICES).shape[1] == 3
 
@@ -1150,7 +1170,7 @@ def test_a_long_pause_after_the_fit_is_missing_not_spliced():
     days = table.index.get_level_values("datetime")
     calendar = days.unique()
     transformer = Alpha360(["close"], length=20).fit(table[days <= calendar[29]])
-    with pytest.warns(UserWarning, match=r"13 days after the last fitted .*About 8 trading days"):
+    with pytest.warns(UserWarning, match="about 8 trading days"):
         windows = np.asarray(transformer.transform(table[days >= calendar[38]]))[:, :, 0]
     full = np.asarray(transformer.transform(table))[days >= calendar[38], :, 0]
     known = ~np.isnan(windows)
@@ -1205,6 +1225,25 @@ def test_a_short_fit_does_not_know_the_weekdays():
     days = table.index.get_level_values("datetime")
     calendar = days.unique()
     transformer = Alpha360(["close"], length=20).fit(table[days <= calendar[1]])
-    with pytest.warns(UserWarning, match="About 14 trading days"):
+    with pytest.warns(UserWarning, match="about 14 trading days"):
         windows = transformer.transform(table[days >= calendar[16]])
     assert np.isnan(windows[0, :, 0]).tolist() == [*[True] * 3, *[False] * 2, *[True] * 14, False]
+
+
+@pytest.mark.parametrize("windows", [False, True])
+def test_a_subsample_is_drawn_from_all_stocks(windows):
+    """Every third row of a regular panel would always be of the same stocks."""
+    n_days, n_stocks = 200, 30
+    index = pd.MultiIndex.from_product(
+        [pd.bdate_range("2020-01-01", periods=n_days), range(n_stocks)], names=LEVELS
+    )
+    noise = np.random.default_rng(0).normal(size=len(index))
+    table = pd.DataFrame({"a": np.tile(np.arange(n_stocks), n_days) + noise}, index)
+    X = RollingWindow(2).fit_transform(table) if windows else table
+    exact, part = RobustZScore().fit(X), RobustZScore(subsample=len(X) // 3).fit(X)
+    assert_allclose(part.center_, exact.center_, atol=0.5)
+    assert_allclose(part.scale_, exact.scale_, rtol=0.1)
+    assert_array_equal(RobustZScore(subsample=len(X) // 3).fit(X).center_, part.center_)
+    assert_array_equal(RobustZScore(subsample=len(X)).fit(X).center_, exact.center_)
+    with pytest.raises(ValueError, match="subsample must be an integer of at least 1 or None"):
+        RobustZScore(subsample=0).fit(X)

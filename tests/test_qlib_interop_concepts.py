@@ -142,6 +142,7 @@ def test_any_other_name_is_refused(read, asked):
         (b"", "no dict"),
         (b"{]", "no dict"),
         (b"[1]", "must hold a dict"),
+        (b'{"A": 0, "B": 1, "A": 1}', "no dict.*'A' comes twice"),
         (b"\x93NUMPY\x09\x00", "no dict"),
         (npy(b""), "no dict"),
         (npy(pickle.dumps(ROWS)), "no dict"),
@@ -156,6 +157,7 @@ def test_any_other_name_is_refused(read, asked):
         "nothing",
         "json",
         "json-list",
+        "json-twice",
         "version",
         "no-pickle",
         "no-array",
@@ -188,12 +190,14 @@ def test_a_row_outside_the_matrix(read, row):
     ("matrix", "match"),
     [
         (np.ones(3), "must hold a matrix of numbers"),
+        (np.ones((3, 0)), r"must have a row and a concept at least; got \(3, 0\)"),
+        (np.ones((0, 3)), "must have a row and a concept"),
         (np.array([["a"]]), "must hold a matrix of numbers"),
         (np.array([[np.nan, 1]]), "negative or missing"),
         (np.array([[-1, 1]]), "negative or missing"),
         (np.array([[{}]], dtype=object), "no matrix of numbers in .npy format"),
     ],
-    ids=["1d", "text", "nan", "negative", "object"],
+    ids=["1d", "no concept", "no row", "text", "nan", "negative", "object"],
 )
 def test_a_broken_matrix(read, matrix, match):
     with pytest.raises(ValueError, match=rf"stock2concept\.npy.*{match}"):
@@ -206,3 +210,7 @@ def test_missing_files(tmp_path):
         read_stock2concept(tmp_path / "none.npy", tmp_path / "a.npy")
     with pytest.raises(FileNotFoundError):
         read_stock2concept(tmp_path / "a.npy", tmp_path / "none.npy")
+    with pytest.raises(TypeError, match="npy must be a path; got 3"):
+        read_stock2concept(3, tmp_path / "a.npy")
+    with pytest.raises(TypeError, match="index_npy must be a path; got None"):
+        read_stock2concept(tmp_path / "a.npy", None)

@@ -109,9 +109,28 @@ def test_start_and_end_need_not_be_trading_days(folder):
     assert len(later) + len(earlier) == len(whole)
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "first", "last"),
+    [
+        ("2010", "2010", "2010-01-04", "2010-08-13"),
+        ("2010-02", "2010-03", "2010-02-01", "2010-03-31"),
+        (None, "2010Q1", "2010-01-04", "2010-03-31"),
+        (pd.Timestamp("2010-02-02 01:00", tz="Asia/Shanghai"), None, "2010-02-02", "2010-08-13"),
+        (None, np.datetime64("2010-02-02T15:00"), "2010-01-04", "2010-02-02"),
+    ],
+    ids=["year", "month", "quarter", "zone", "time"],
+)
+def test_days_are_whole_days_and_texts_whole_periods(shared, start, end, first, last):
+    days = read_provider(shared, start=start, end=end).index.levels[0]
+    assert (days[0], days[-1]) == (pd.Timestamp(first), pd.Timestamp(last))
+
+
 @pytest.mark.parametrize("days", [("1990-01-01", "1990-02-01"), ("2090-01-01", None)], ids=str)
 def test_outside_the_calendar_there_is_nothing(folder, days):
-    table = read_provider(folder, start=days[0], end=days[1])
+    with pytest.warns(
+        UserWarning, match=rf"nothing of 'all' between start='{days[0]}'.*2010-02-12"
+    ):
+        table = read_provider(folder, start=days[0], end=days[1])
     assert table.shape == (0, 6)
     assert table.index.names == ["datetime", "instrument"]
     assert (table.dtypes == np.float32).all()
@@ -185,6 +204,7 @@ def test_the_future_calendar_and_blank_lines_are_not_read(folder):
         pd.testing.assert_frame_equal(read_provider(folder), expected)
 
 
+@pytest.mark.filterwarnings("ignore:.*the table is empty")
 @settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_any_spans_and_days(shared, data):
@@ -246,7 +266,7 @@ def test_no_provider_folder(tmp_path, folder):
     (folder / "instruments").rename(folder / "gone")
     with pytest.raises(FileNotFoundError, match="has no folder instruments: a provider"):
         read_provider(folder)
-    with pytest.raises(TypeError, match="uri must be the path"):
+    with pytest.raises(TypeError, match="uri must be a path; got None"):
         read_provider(None)
 
 
@@ -262,6 +282,24 @@ def test_unknown_codes(folder):
         read_provider(folder, [code, "ZZZ"])
 
 
+@pytest.mark.parametrize("name", ["../calendars/day", "a/b", "a\\b", "..", ".", ""])
+def test_names_that_are_paths(folder, name):
+    for kwargs in ({"instruments": [name]}, {"instruments": name}, {"fields": [f"${name}"]}):
+        with pytest.raises(ValueError, match="must be names, not paths"):
+            read_provider(folder, **kwargs)
+    with pytest.raises(ValueError, match="must be names, not paths"):
+        read_provider(folder, set_market(folder, f"x/{name}\t2000-01-01\t2099-01-01"))
+
+
+def test_one_stock_in_two_spellings(folder):
+    code = read_provider(folder).index[0][1]
+    with pytest.raises(ValueError, match=f"'{code}' and '{code.lower()}' are the same stock"):
+        read_provider(folder, [code, code.lower()])
+    lines = [f"{each}\t2000-01-01\t2099-01-01" for each in (code, code.lower())]
+    with pytest.raises(ValueError, match="the same stock"):
+        read_provider(folder, set_market(folder, *lines))
+
+
 @pytest.mark.parametrize("instruments", [[], [600000], 3, None, {"A": 1}], ids=str)
 def test_instruments_of_another_kind(folder, instruments):
     with pytest.raises(TypeError, match="instruments must be"):
@@ -274,10 +312,11 @@ def test_instruments_of_another_kind(folder, instruments):
         ("close", TypeError, r"fields must be a list of names.*got 'close'"),
         ([], TypeError, "fields must be a list"),
         ([1], TypeError, "fields must be a list"),
+        (5, TypeError, "fields must be a list of names.*got 5"),
         (["close", "$close"], ValueError, "fields must differ"),
         (["close", "factor"], FileNotFoundError, r"factor\.day\.bin does not exist; .*: close, hi"),
     ],
-    ids=["str", "empty", "number", "twice", "unknown"],
+    ids=["str", "empty", "number", "no list", "twice", "unknown"],
 )
 def test_fields_that_are_none(folder, fields, error, match):
     with pytest.raises(error, match=match):
@@ -288,10 +327,14 @@ def test_fields_that_are_none(folder, fields, error, match):
     ("days", "match"),
     [
         (("2024-02-01", "2024-01-01"), "start must not be after end"),
-        (("yesterday's", None), 'start must be a day or None; got "yesterday\'s"'),
-        ((None, float("nan")), "end must be a day or None"),
+        (("2024", "2023"), "start must not be after end; got '2024' and '2023'"),
+        (("yesterday's", None), 'start must hold dates, .* got "yesterday\'s"'),
+        ((None, float("nan")), "end must hold dates, .* got nan"),
+        ((5, None), "start must hold dates, .* got 5"),
+        ((None, 20240103), "end must hold dates, .* got 20240103"),
+        ((pd.NaT, None), "start must hold dates, .* got NaT"),
     ],
-    ids=["order", "text", "nan"],
+    ids=["order", "years", "text", "nan", "number", "day as a number", "nat"],
 )
 def test_days_that_are_none(folder, days, match):
     with pytest.raises(ValueError, match=match):
@@ -334,8 +377,11 @@ def test_a_missing_field(folder):
         (["2024-01-03", "", "2024-01-02"], "line 3: 2024-01-02 comes after 2024-01-03"),
         (["2024-01-02", "soon"], "line 2: 'soon' is no day"),
         (["2024-13-02"], "line 1: '2024-13-02' is no day"),
+        (["2024-01-02", "2024-01-03T00:00+08:00"], "line 2: .*is no day .*without a time zone"),
+        (["2024-01-02 00:00-05:00", "2024-01-03 00:00+08:00"], "line 1: .* is no day"),
+        (["2024-01-02T00:00Z"], "line 1: .* is no day"),
     ],
-    ids=["empty", "twice", "order", "text", "month"],
+    ids=["empty", "twice", "order", "text", "month", "zone", "zones", "utc"],
 )
 def test_a_broken_calendar(folder, lines, match):
     (folder / "calendars" / "day.txt").write_text("\n".join(lines))
@@ -358,11 +404,12 @@ def test_a_missing_or_unreadable_calendar(folder):
     [
         (["A 2024-01-02 2024-01-03"], "line 1: .* with tabs"),
         (["A\t2024-01-02\t2024-01-03", "B\t2024-01-02"], "line 2: .* is not a code, a first and"),
-        (["A\t2024-01-02\tsoon"], "line 1: .*days that are none"),
+        (["A\t2024-01-02\tsoon"], "line 1: 'soon' is no day"),
+        (["A\t2024-01-02\t2024-01-03", "B\t2024-01-02Z\t2024-01-03+08:00"], "line 2: .*no day"),
         (["A\t2024-01-03\t2024-01-02"], "line 1: .*the first day is after the last"),
         ([""], "has no instrument"),
     ],
-    ids=["spaces", "short", "text", "order", "empty"],
+    ids=["spaces", "short", "text", "zone", "order", "empty"],
 )
 def test_broken_spans(folder, lines, match):
     name = set_market(folder, *lines)

@@ -339,6 +339,7 @@ def test_labels(config, provider, expression, horizon, delay, price, form):
         "Ref($close, -2) / Ref($open, -1) - 1",
         "Ref($close, -2) / Ref($close, -1)",
         "Log($close)",
+        "Ref($close, -1000000000) / Ref($close, -1) - 1",
         "",
     ],
 )
@@ -439,6 +440,29 @@ def test_processors_compute_what_they_say(config, provider):
     )
 
 
+def test_processors_of_one_class_are_several_steps(config, provider):
+    processors = [
+        processor("Fillna", "feature"),
+        processor("CSZScoreNorm", "feature"),
+        processor("CSRankNorm", "feature"),
+        processor("Fillna", "feature", fill_value=0.5),
+    ]
+    pipeline = load_workflow(config(infer_processors=processors)).pipeline
+    assert list(pipeline.named_steps) == [
+        "alpha360",
+        "simpleimputer-1",
+        "crosssectionalscaler-1",
+        "crosssectionalscaler-2",
+        "simpleimputer-2",
+        "sequencereshaper",
+        "model",
+    ]
+    ohlcv = read_provider(provider)
+    pipeline.set_params(model__regressor__max_epochs=1, model__regressor__hidden_size=4)
+    predicted = pipeline.fit(ohlcv, make_label(ohlcv)).predict(ohlcv)
+    assert np.isfinite(predicted).all()
+
+
 @pytest.mark.parametrize(
     ("processors", "method", "told"),
     [
@@ -482,8 +506,8 @@ def test_columns_may_be_dropped(config):
     ("d_feat", "shape", "steps"),
     [
         (20, (1, 20), ["RollingWindow"]),
-        (4, (5, 4), ["FunctionTransformer", "SequenceReshaper"]),
-        (1, (20, 1), ["FunctionTransformer", "SequenceReshaper"]),
+        (4, (5, 4), ["SequenceReshaper"]),
+        (1, (20, 1), ["SequenceReshaper"]),
     ],
 )
 def test_alpha158_without_windows(config, provider, d_feat, shape, steps):
@@ -495,11 +519,12 @@ def test_alpha158_without_windows(config, provider, d_feat, shape, steps):
     workflow = load_workflow(settings)
     assert steps_of(workflow) == ["Alpha158", "RobustZScore", *steps]
     ohlcv = read_provider(provider)
-    windows = np.asarray(workflow.pipeline[:-1].fit_transform(ohlcv))
+    windows = workflow.pipeline[:-1].fit_transform(ohlcv)
+    pd.testing.assert_index_equal(windows.index, ohlcv.index)
     flat = np.asarray(workflow.pipeline[:2].fit_transform(ohlcv))
     expected = flat.reshape(len(flat), d_feat, -1).transpose(0, 2, 1)
     assert windows.shape[1:] == shape
-    np.testing.assert_array_equal(windows, expected)
+    np.testing.assert_array_equal(np.asarray(windows), expected)
     pipeline = workflow.pipeline.set_params(model__regressor__max_epochs=1)
     y = workflow.label(ohlcv)
     assert np.isfinite(pipeline.fit(ohlcv, y).predict(ohlcv)).all()
@@ -527,6 +552,18 @@ def test_split_and_days_of_the_fit(config, days):
     assert str(days[99].date()) in reason
     more = edit(settings, "task.dataset.kwargs.segments.live", ["2030-01-01", None])
     assert "beyond" in load_workflow(more).untranslated["task.dataset.kwargs.segments.live"]
+
+
+def test_a_year_or_month_is_all_its_days(config):
+    settings = config(start_time="2010", end_time="2010", fit_start_time="2010")
+    segments = {"train": ["2010", "2010-04"], "valid": ["2010-05", "2010-05"]}
+    settings = edit(settings, "task.dataset.kwargs.segments", segments)
+    workflow = load_workflow(settings)
+    assert workflow.cv.train == (pd.Timestamp("2010-01-01"), pd.Timestamp("2010-04-30"))
+    assert workflow.cv.valid == (pd.Timestamp("2010-05-01"), pd.Timestamp("2010-05-31"))
+    assert workflow.data["start"] == pd.Timestamp("2010-01-01")
+    assert workflow.data["end"] == pd.Timestamp("2010-12-31")
+    assert f"{HANDLER}.fit_start_time" in workflow.translated
 
 
 def test_the_models_own_holdout_is_the_valid_segment(config, provider):
@@ -634,7 +671,7 @@ def file(tmp_path):
 
     def write(text):
         path = tmp_path / "workflow.yaml"
-        path.write_text(text)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
 
     return write
@@ -682,6 +719,65 @@ def test_broken_files(file, change, match):
         load_workflow(file(text))
 
 
+def doubled(levels, first, level):
+    """Aliases of aliases: what is written out doubles with each level."""
+    lines = [f"a0: &a0 {first}"]
+    lines += [f"a{i}: &a{i} {level.replace('*', f'*a{i - 1}')}" for i in range(1, levels)]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("content", "match"),
+    [
+        ("? [a]\n: b", "is no YAML.*unhashable key"),
+        ("{[a]: b}", "is no YAML.*unhashable key"),
+        (b"task: \xff\xfe", "is no text in UTF-8"),
+        ("start: 2020-13-45", "is no YAML.*month must be in"),
+        ("a: " + "9" * 6000, "is no YAML.*4300 digits"),
+        ("a: !!timestamp x", "is no YAML"),
+        ("a: " + "[" * 3000, "is no YAML.*recursion"),
+        ("a: " + "[" * 60 + "]" * 60, "more than 50 levels deep"),
+        (doubled(60, "[x, x]", "[*, *]"), "more than"),
+        (doubled(18, "{x: 1}", "{p: *, q: *}"), "more than 10000 keys"),
+        (doubled(18, "!!pairs [x: 1]", "!!pairs [p: *, q: *]"), "more than 10000 keys"),
+        (doubled(60, "{x: 1}", "{<<: [*, *]}"), "merges make more than 10000 keys"),
+    ],
+    ids=[
+        "key",
+        "flow key",
+        "bytes",
+        "date",
+        "digits",
+        "timestamp",
+        "open",
+        "deep",
+        "lists",
+        "mappings",
+        "pairs",
+        "merges",
+    ],
+)
+def test_files_that_are_hostile(file, content, match):
+    path = file(content)
+    with pytest.raises(ValueError, match=f"(?s)workflow.yaml.*{match}") as info:
+        load_workflow(path)
+    assert len(str(info.value)) < 1000
+
+
+def test_a_mapping_with_very_many_keys(config):
+    many = {"x": 1}
+    for _ in range(18):
+        many = {"p": many, "q": many}
+    with pytest.raises(ValueError, match="mapping is no workflow: more than 10000 keys"):
+        load_workflow(edit(config(), "market", many))
+
+
+def test_a_merge_of_a_merge_names_no_key_twice(file):
+    """Though what is deeper is read later: b is merged into a before a is read."""
+    text = "b: &b {x: 0}\nd: {e: {f: &a {<<: *b, x: 1}}}\nc: {<<: *a}\n"
+    assert load_workflow(file(text + YAML)).translated
+
+
 def test_without_pyyaml_files_say_what_to_install(file, config, monkeypatch):
     path = file(YAML)
     monkeypatch.setitem(sys.modules, "yaml", None)
@@ -695,6 +791,9 @@ def test_files_that_hold_no_mapping(file, tmp_path):
         load_workflow(file("[1]"))
     with pytest.raises(FileNotFoundError):
         load_workflow(tmp_path / "none.yaml")
+    for path in ("", tmp_path):
+        with pytest.raises(FileNotFoundError, match="is no file: load_workflow reads"):
+            load_workflow(path)
     with pytest.raises(TypeError, match="path_or_dict"):
         load_workflow(3)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -85,6 +88,66 @@ def test_labels(windows):
         ALSTMRegressor().fit(X, y, X_val=X, y_val=y * np.nan)
     with pytest.raises(ValueError, match="X_val and y_val go together"):
         ALSTMRegressor().fit(X, y, X_val=X)
+
+
+@pytest.mark.parametrize(
+    ("train", "valid", "message"),
+    [
+        (slice(100), slice(50, 150), "begins at 2024-01-11, but X ends at 2024-01-20 .*10 days"),
+        (slice(100, 200), slice(50), "begins at 2024-01-01, but X ends at 2024-02-09 .* 0 days"),
+        (slice(100), slice(100, 150), "ends at 2024-01-20, with 0 trading days.* 5 days ahead"),
+        (slice(100), slice(120, 150), "ends at 2024-01-20, with 4 trading days.* 5 days ahead"),
+        (slice(100), slice(125, 150), None),
+    ],
+    ids=["shared", "before", "next", "near", "far"],
+)
+def test_validation_days_that_tell_of_training_days(windows, train, valid, message):
+    X, y = windows
+    y.attrs["horizon"] = 5
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X[train], y[train], X_val=X[valid], y_val=y[valid])
+    found = [w for w in caught if "X_val" in str(w.message)]
+    assert len(found) == (message is not None)
+    if message:
+        assert re.search(message, str(found[0].message))
+        assert found[0].filename == __file__
+
+
+def test_unlabelled_days_between_training_and_validation_are_a_purge(windows):
+    X, y = windows
+    days = y.index.get_level_values("datetime")
+    y = y.where((days < days[100]) | (days >= days[110]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        ALSTMRegressor(max_epochs=1, hidden_size=4).fit(
+            X[:110], y[:110], X_val=X[110:], y_val=y[110:]
+        )
+
+
+def test_weekends_are_no_trading_days(windows):
+    X, y = windows
+    days = pd.bdate_range("2024-01-01", periods=40).repeat(5)
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4)
+    index = pd.MultiIndex.from_arrays([days, y.index.get_level_values(1)], names=y.index.names)
+    y = y.set_axis(index)
+    # X ends on a Friday, X_val begins on the Monday after it.
+    with pytest.warns(UserWarning, match="with 0 trading days between; .* reach 2 days"):
+        model.fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
+
+
+def test_a_table_that_lost_its_index(windows):
+    X, y = windows
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4)
+    with pytest.warns(UserWarning, match=r"8 columns .* time steps.*set_output") as caught:
+        model.fit(X[:, :, 0], y)
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.fit(X[:, :, :1], y)
+        model.fit(X[:, :, 0], y.to_numpy())
+        model.fit(pd.DataFrame(X[:, :, 0], y.index), y)
 
 
 def test_rows_of_X_and_y_must_agree(windows):

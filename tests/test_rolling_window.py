@@ -92,8 +92,8 @@ def test_arrays_are_series(fill, first):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"length": 0}, ValueError, "length must be at least 1; got 0"),
-        ({"length": 2.0}, TypeError, "length must be an int; got 2.0"),
+        ({"length": 0}, ValueError, "length must be an integer of at least 1; got 0"),
+        ({"length": 2.0}, TypeError, "length must be an integer of at least 1; got 2.0"),
         ({"fill": "bfill"}, ValueError, "fill must be one of .*'ffill'.*; got 'bfill'"),
     ],
 )
@@ -114,3 +114,9 @@ def test_windows_are_windows_already():
     windows = RollingWindow(3).fit_transform(sparse_table(0, 5, 2, 1.0))
     with pytest.raises(TypeError, match="X holds windows already"):
         RollingWindow(2).fit(windows)
+
+
+def test_a_step_before_that_lost_the_index_is_told():
+    table = sparse_table(0, 12, 3, 1.0)
+    with pytest.raises(ValueError, match=r'y has a .* index, but X has not.*transform="pandas"'):
+        RollingWindow(3).fit(table.to_numpy(), table["a"])

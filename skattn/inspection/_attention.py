@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skattn.base import SequenceRegressor
 from skattn.preprocessing import CrossSectionalTarget
-from skattn.training.batches import Samples, rows_by_day
+from skattn.training.batches import Samples
 from skattn.training.samples import check_rows
 
 
@@ -171,6 +171,6 @@ def _by_instrument(samples: Samples, rows: pd.Index, values: np.ndarray) -> pd.D
     """Columns for instruments, where the map's are places in the row's day."""
     codes, names = pd.factorize(samples.instruments, sort=True)
     wide = np.full((len(samples), len(names)), np.nan, dtype=values.dtype)
-    for day in rows_by_day(samples.day_codes()):
+    for day in samples.rows_by_day():
         wide[day[:, None], codes[day]] = values[day, : len(day)]
     return pd.DataFrame(wide, index=rows, columns=pd.Index(names, name="stock"))

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+from sklearn.utils._param_validation import InvalidParameterError
 
-from skattn.metrics._ic import NAMES, Method
+from skattn._params import check_count
+from skattn._plot import check_axes, import_pyplot
+from skattn.metrics._ic import NAMES, Method, check_method
 from skattn.metrics._newey_west import holding_days
 from skattn.metrics._quantiles import quantile_returns
 from skattn.metrics._report import signal_report
+from skattn.metrics._scorers import with_days
 from skattn.panel import align_y, days_of
 
 if TYPE_CHECKING:
@@ -128,7 +132,7 @@ class SignalDisplay:
         TypeError, ValueError
             As :func:`signal_report`, :func:`quantile_returns` and :meth:`plot`.
         """
-        _import_pyplot()
+        import_pyplot("SignalDisplay")
         display = cls(
             daily=signal_report(y_true, y_pred, days=days, by="day"),
             quantile_returns=quantile_returns(y_true, y_pred, days=days, n_quantiles=n_quantiles),
@@ -162,7 +166,8 @@ class SignalDisplay:
         y : array-like of shape (n_samples,)
             Labels; NaN means unlabelled.
         days : array-like of dates, shape (n_samples,), default=None
-            Trading day of each row. None: from the index of y, else of X.
+            Trading day of each row; ``estimator.predict`` gets them, too, where it has a parameter
+            ``days``. None: from the index of y, else of X.
         n_quantiles, kind, method, ax
             As for :meth:`from_predictions`.
         name : str, default=None
@@ -177,11 +182,13 @@ class SignalDisplay:
         ImportError, TypeError, ValueError
             As :meth:`from_predictions`; or X and y have different rows.
         """
-        _import_pyplot()
+        import_pyplot("SignalDisplay")
+        if not hasattr(estimator, "predict"):
+            raise TypeError(f"estimator must have a method predict; got {estimator!r}.")
         align_y(X, y)
         return cls.from_predictions(
             y,
-            estimator.predict(X),
+            with_days(estimator, days).predict(X),
             days=days_of(days, y, X),
             n_quantiles=n_quantiles,
             kind=kind,
@@ -219,30 +226,52 @@ class SignalDisplay:
         ------
         ImportError
             matplotlib is not installed.
+        TypeError
+            ``ax`` is no Axes, or the display was made of something that is no table by day.
         ValueError
-            An unknown kind or method, not four axes for "all", or no rows.
+            An unknown kind or method, not four axes for "all", ``holding_days`` below 1, or no
+            rows.
         """
-        pyplot = _import_pyplot()
+        pyplot = import_pyplot("SignalDisplay")
         if kind != "all" and kind not in KINDS:
             raise ValueError(f"kind must be 'all' or one of {', '.join(KINDS)}; got {kind!r}.")
-        if method not in NAMES:
-            raise ValueError(f"method must be 'pearson' or 'spearman'; got {method!r}.")
+        check_method(method)
+        self._check_data()
         if self.daily.empty:
             raise ValueError("There is nothing to draw: no row was given.")
         if kind != "all":
-            self.ax_ = pyplot.subplots(layout="constrained")[1] if ax is None else ax
+            ax = pyplot.subplots(layout="constrained")[1] if ax is None else ax
+            check_axes(ax)
+            self.ax_ = ax
             self._draw(kind, method, self.ax_)
             self.figure_ = self.ax_.figure
             return self
         if ax is None:
             ax = pyplot.subplots(2, 2, figsize=(12, 8), layout="constrained")[1]
-        self.ax_ = np.asarray(ax, dtype=object)
-        if self.ax_.size != len(KINDS):
-            raise ValueError(f"kind='all' needs {len(KINDS)} axes; got {self.ax_.size}.")
+        ax = np.asarray(ax, dtype=object)
+        if ax.size != len(KINDS):
+            raise ValueError(f"kind='all' needs {len(KINDS)} axes; got {ax.size}.")
+        for axes in ax.flat:
+            check_axes(axes)
+        self.ax_ = ax
         for each, axes in zip(KINDS, self.ax_.flat, strict=True):
             self._draw(each, method, axes)
         self.figure_ = self.ax_.flat[0].figure
         return self
+
+    def _check_data(self) -> None:
+        """Raise where the display was made of what its makers do not give."""
+        check_count("holding_days", self.holding_days, 1)
+        for name, columns in (("daily", [*NAMES.values()]), ("quantile_returns", [])):
+            frame = getattr(self, name)
+            is_frame = isinstance(frame, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex)
+            if not is_frame or not {*columns} <= {*frame.columns}:
+                source = "signal_report(..., by='day')" if columns else "quantile_returns"
+                got = list(frame.columns) if is_frame else type(frame).__name__
+                raise InvalidParameterError(
+                    f"{name} must be a DataFrame by day, as {source} makes it"
+                    f"{f', with the columns {columns}' if columns else ''}; got {got}."
+                )
 
     def _draw(self, kind: str, method: Method, ax: Axes) -> None:
         if kind == "cumulative_ic":
@@ -304,13 +333,3 @@ class SignalDisplay:
 
     def _titled(self, text: str) -> str:
         return f"{self.name}: {text}" if self.name else text[0].upper() + text[1:]
-
-
-def _import_pyplot() -> Any:
-    try:
-        from matplotlib import pyplot
-    except ImportError as error:
-        raise ImportError(
-            'SignalDisplay draws with matplotlib, which is missing: pip install "skattn[plot]".'
-        ) from error
-    return pyplot

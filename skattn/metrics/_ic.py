@@ -40,10 +40,11 @@ def daily_ic(
     Raises
     ------
     TypeError
-        ``days`` are not dates.
+        ``days`` are not dates; or ``y_true`` or ``y_pred`` are no numbers.
     ValueError
         The days are not known; the lengths differ; both are indexed by (datetime, instrument)
-        but have different rows; a prediction is NaN; a value is infinite; an unknown method.
+        but have different rows; a (datetime, instrument) key occurs twice; a prediction is NaN; a
+        value is infinite; an unknown method.
 
     See Also
     --------
@@ -190,8 +191,7 @@ def rank_icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
 
 def correlate_days(rows: LabelledRows, method: Method) -> pd.Series:
     """Correlate labels with predictions on each day: :func:`daily_ic` of checked rows."""
-    if method not in NAMES:
-        raise ValueError(f"method must be 'pearson' or 'spearman'; got {method!r}.")
+    check_method(method)
     a, b = rows.y_true, rows.y_pred
     if method == "spearman":
         a, b = (pd.Series(values).groupby(rows.day).rank().to_numpy() for values in (a, b))
@@ -205,6 +205,13 @@ def correlate_days(rows: LabelledRows, method: Method) -> pd.Series:
         )
         ic = np.clip(product / np.sqrt(square_a * square_b), -1.0, 1.0)
     return pd.Series(ic, index=rows.calendar, name=NAMES[method])
+
+
+def check_method(method: Any) -> None:
+    """Raise where ``method`` is none of those of :func:`daily_ic`."""
+    # A tuple, as what is not hashable may have been given.
+    if method not in tuple(NAMES):
+        raise ValueError(f"method must be 'pearson' or 'spearman'; got {method!r}.")
 
 
 def _center_days(values: np.ndarray, day: np.ndarray, n_days: int) -> np.ndarray:

@@ -26,7 +26,8 @@ def newey_west_t(values: np.ndarray, lags: int) -> float:
     Returns
     -------
     t : float
-        NaN for fewer than two values.
+        NaN for fewer than ``2 * (lags + 1)`` values: the deviations from the mean sum to zero, so
+        that the variance, too, shrinks to zero as the lags near the length of the series.
 
     References
     ----------
@@ -37,12 +38,12 @@ def newey_west_t(values: np.ndarray, lags: int) -> float:
     """
     known = ~np.isnan(values)
     n_known = np.count_nonzero(known)
-    if n_known < 2:
+    if n_known < 2 * (lags + 1):
         return np.nan
     mean = values[known].mean()
     deviation = np.where(known, values - mean, 0.0)
     long_run = float(deviation @ deviation)
-    for lag in range(1, min(lags, len(values) - 1) + 1):
+    for lag in range(1, lags + 1):
         long_run += 2 * (1 - lag / (lags + 1)) * float(deviation[lag:] @ deviation[:-lag])
     # Bartlett's weights make it at least 0, up to rounding.
     error = np.sqrt(max(long_run, 0.0)) / n_known

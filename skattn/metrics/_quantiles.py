@@ -90,7 +90,8 @@ def tail_returns(rows: LabelledRows, quantile: float) -> tuple[np.ndarray, np.nd
     where that is none.
     """
     by_rank = sort_days(rows)
-    size = (rows.stocks * quantile).astype(int)
+    # 0.35 of 180 is 63, but in floating point a trifle less.
+    size = np.floor(rows.stocks * quantile + 1e-9).astype(int)
     short = by_rank.position < size[by_rank.day]
     long = by_rank.position >= (rows.stocks - size)[by_rank.day]
     with np.errstate(invalid="ignore"):

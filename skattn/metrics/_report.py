@@ -86,7 +86,8 @@ def signal_report(
         (Newey and West's estimator with Bartlett's weights). "auto": the days by which the
         returns of two labels overlap, ``horizon - delay - 1``, as ``y_true.attrs`` of
         :func:`skattn.preprocessing.make_label` tells (0 for its default label); where it does not
-        tell, the usual ``floor(4 * (days / 100) ** (2 / 9))``.
+        tell, the usual ``floor(4 * (days / 100) ** (2 / 9))``. A t-value of fewer than
+        ``2 * (lags + 1)`` days is NaN.
     days_per_year : float, default=252
         For the annual figures.
 
@@ -119,10 +120,11 @@ def signal_report(
     Raises
     ------
     TypeError
-        ``days`` are not dates.
+        As :func:`daily_ic`.
     ValueError
-        As :func:`daily_ic`; ``by`` is an unknown name or has missing values; another parameter is
-        out of range.
+        As :func:`daily_ic`, but a (datetime, instrument) key may occur once in each group of an
+        array ``by``; ``by`` is an unknown name or has missing values; another parameter is out of
+        range.
 
     See Also
     --------
@@ -138,6 +140,10 @@ def signal_report(
     Where ``y_true.attrs`` tells that a label is the return of h days, ``horizon - delay``, a
     position is held for h days and 1 / h of the capital is renewed each day: annual returns are
     the mean times ``days_per_year / h``, Sharpe ratios times its square root. Else h is 1.
+
+    Newey and West's estimator knows nothing of autocorrelation of which the days hold not two
+    spans of ``lags + 1`` days: as the lags near the number of days, the variance shrinks to zero,
+    since deviations from a mean sum to zero, and the t-value grows without bound. Hence the NaN.
 
     A day without a value keeps its place in the series of a t-value, and is taken to be at the
     mean there, so that lags count days of the calendar. That is made of the days of all rows,

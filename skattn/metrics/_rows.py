@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 
+from skattn._params import check_numbers
 from skattn.panel import align_y, days_of
+
+KEYS = ["datetime", "instrument"]
 
 # Why a day has no value; of several reasons the first counts.
 REASONS = ("too few labelled stocks", "constant labels", "constant predictions")
@@ -44,7 +48,7 @@ def labelled_rows(
     check_consistent_length(y_true, y_pred, days, groups)
     align_y(y_true, y_pred, names=("y_true", "y_pred"))
     row_days = days_of(days, y_true, y_pred, what="y_true")
-    labels, predictions = (column_or_1d(y, dtype=np.float64) for y in (y_true, y_pred))
+    labels, predictions = check_numbers("y_true", y_true), check_numbers("y_pred", y_pred)
     for name, values in (("y_true", labels), ("y_pred", predictions)):
         if infinite := np.isinf(values).sum():
             raise ValueError(f"{name} has {infinite} infinite values among {len(values)}.")
@@ -53,6 +57,7 @@ def labelled_rows(
             f"y_pred has {missing} NaN among {len(predictions)} predictions. Only labels may be "
             f"missing: predict these rows, or drop them from y_true and y_pred."
         )
+    _check_keys(groups, y_true=y_true, y_pred=y_pred)
     day, calendar = pd.factorize(row_days, sort=True)
     calendar = calendar.rename("datetime")
     if groups is not None:
@@ -64,6 +69,31 @@ def labelled_rows(
         )
     keep = ~np.isnan(labels)
     return LabelledRows(labels[keep], predictions[keep], day[keep], calendar)
+
+
+def _check_keys(groups: pd.Index | None, **carriers: Any) -> None:
+    """Raise where a stock has two rows on a day: of those of a group, where there are groups."""
+    for name, carrier in carriers.items():
+        index = getattr(carrier, "index", None)
+        if not isinstance(index, pd.MultiIndex) or not {*KEYS} <= {*index.names}:
+            continue
+        index = index.droplevel([level for level in index.names if level not in KEYS])
+        if index.is_unique:
+            continue
+        keys = index.to_frame(index=False)
+        repeated = keys.assign(by=groups).duplicated()
+        if not repeated.any():
+            continue
+        pairs = keys.loc[repeated, KEYS].itertuples(index=False)
+        shown = [f"({str(day)[:10]}, {stock!r})" for day, stock in islice(pairs, 3)]
+        where = "" if groups is None else " within a group of by"
+        raise ValueError(
+            f"{name} has {repeated.sum()} rows whose (datetime, instrument) key has occurred "
+            f"before{where}: {', '.join(shown)}{', ...' if repeated.sum() > 3 else ''}. Keep one "
+            f"row for each stock and day. Predictions of several models, as those of combinatorial "
+            f"splits, are told apart by signal_report(..., by=<number of the split of each row>), "
+            f"or made one backtest a column by CombinatorialPurgedDailyKFold.reconstruct_paths."
+        )
 
 
 def left_out(rows: LabelledRows) -> pd.Categorical:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from copy import copy
+from inspect import signature
 from typing import Any
 
 # make_scorer shows a metric y_true and y_pred only, and y may be a plain array: its scorer is
@@ -59,7 +60,8 @@ class DailyScorer(_Scorer):
         y_true : array-like of shape (n_samples,)
             Labels; NaN means unlabelled.
         days : array-like of dates, shape (n_samples,), default=None
-            Trading day of each row. None: from the index of ``y_true``, else of X.
+            Trading day of each row; ``estimator.predict`` gets them, too, where it has a parameter
+            ``days``, as that of skattn's regressors. None: from the index of ``y_true``, else of X.
 
         Returns
         -------
@@ -76,8 +78,9 @@ class DailyScorer(_Scorer):
         self, method_caller: Callable, estimator: Any, X: Any, y_true: Any, *, days: Any = None
     ) -> float:
         align_y(X, y_true)
-        days = days_of(days, y_true, X)
-        return super()._score(method_caller, estimator, X, y_true, days=days)
+        known_days = days_of(days, y_true, X)
+        estimator = with_days(estimator, days)
+        return super()._score(method_caller, estimator, X, y_true, days=known_days)
 
     def set_score_request(self, **kwargs: bool | str | None) -> DailyScorer:
         """Make a scorer with another metadata request; this one, which all share, stays.
@@ -96,6 +99,27 @@ class DailyScorer(_Scorer):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._score_func.__name__})"
+
+
+class _WithDays:
+    """A fitted estimator whose ``predict`` is told the days of its rows."""
+
+    def __init__(self, estimator: Any, days: Any) -> None:
+        self.estimator = estimator
+        self.days = days
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.estimator, name)
+
+    def predict(self, X: Any) -> Any:
+        return self.estimator.predict(X, days=self.days)
+
+
+def with_days(estimator: Any, days: Any) -> Any:
+    """Give days, where there are any, to a ``predict`` that has a parameter for them."""
+    if days is None or "days" not in signature(estimator.predict).parameters:
+        return estimator
+    return _WithDays(estimator, days)
 
 
 def _call_method(estimator: Any, method: str, X: Any, **_: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from inspect import signature
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -105,7 +104,7 @@ class DailySplitter(BaseCrossValidator):
         ImportError
             matplotlib is not installed.
         TypeError, ValueError
-            As :meth:`split`.
+            As :meth:`split`; or ``ax`` is no Axes.
         """
         _, calendar = self._days(X, y, groups)
         folds = self._folds(calendar, resolve_purge(self.purge, y))
@@ -163,15 +162,6 @@ def rows_on(days: np.ndarray, day_of_row: np.ndarray, n_days: int) -> np.ndarray
     chosen = np.zeros(n_days, dtype=bool)
     chosen[days] = True
     return np.flatnonzero(chosen[day_of_row])
-
-
-def check_count(name: str, value: Any, least: int, *, or_none: bool = False) -> None:
-    """Raise where a parameter is not an integer of at least ``least``."""
-    if or_none and value is None:
-        return
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
-        allowed = f"an integer of at least {least}" + (" or None" if or_none else "")
-        raise ValueError(f"{name} must be {allowed}; got {value!r}.")
 
 
 def check_purge(purge: Any) -> None:

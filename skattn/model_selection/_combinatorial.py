@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import column_or_1d
 
-from skattn.model_selection._base import DailySplitter, are, check_count, check_purge, rows_on
+from skattn._params import check_count, check_numbers
+from skattn.model_selection._base import DailySplitter, are, check_purge, rows_on
 from skattn.model_selection._folds import Fold, blocks, purge_around
 from skattn.panel import align_y
 
@@ -36,7 +36,9 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     purge : int or "auto", default="auto"
         Trading days left out before and after each run of test days: the reach of the label.
         "auto" takes it from ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes
-        it), else 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``.
+        it), else 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. It trusts
+        ``y.attrs``, which pandas copies to what is computed from y: a label that was shifted or
+        combined by hand needs a number.
     embargo : int, default=0
         Trading days left out after each run of test days, on top of the purge.
 
@@ -165,11 +167,18 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
         Raises
         ------
         TypeError
-            ``groups`` are not dates.
+            ``groups`` are not dates; or ``predictions`` are no sequence, but for example a dict
+            or a generator.
         ValueError
-            The number of predictions is not that of the splits, or that of their rows; a
-            prediction has an index of other rows; or the days are not known.
+            The number of predictions is not that of the splits, or that of their rows; they are
+            not one number a row; a prediction has an index of other rows; or the days are not
+            known.
         """
+        if not isinstance(predictions, Sequence | np.ndarray):
+            raise TypeError(
+                f"predictions must be a sequence, such as a list, of one array for each split; got "
+                f"{type(predictions).__name__}."
+            )
         if len(predictions) != self.n_splits:
             raise ValueError(
                 f"predictions must hold one array for each of the {self.n_splits} splits of "
@@ -186,14 +195,16 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
         times_tested = np.zeros(self.n_folds, dtype=int)
         for number, test_folds in enumerate(self._test_folds()):
             rows = rows_on(np.isin(fold_of_day, test_folds), day_of_row, len(calendar))
-            predicted, name = predictions[number], f"predictions[{number}]"
+            name = f"predictions[{number}]"
+            predicted = check_numbers(name, predictions[number])
             if len(predicted) != len(rows):
                 raise ValueError(
                     f"{name} has {len(predicted)} values; split {number} tests {len(rows)} rows."
                 )
-            align_y(pd.Series(index=index[rows], dtype=float), predicted, ("X[test]", name))
+            tested = pd.Series(index=index[rows], dtype=float)
+            align_y(tested, predictions[number], ("X[test]", name))
             path = times_tested[fold_of_day[day_of_row[rows]]]
-            values[rows, path] = column_or_1d(predicted, dtype=float)
+            values[rows, path] = predicted
             times_tested[test_folds] += 1
         return pd.DataFrame(values, index, pd.RangeIndex(self.n_test_paths, name="path"))
 

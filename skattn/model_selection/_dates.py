@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from numbers import Number
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,9 +11,7 @@ import pandas as pd
 
 from skattn.model_selection._base import DailySplitter, check_purge, day_text, rows_on
 from skattn.model_selection._folds import Fold
-from skattn.panel import resolve_purge
-
-Day = str | datetime.date | np.datetime64 | None
+from skattn.panel import Day, read_day, resolve_purge
 
 
 class DateSplit(DailySplitter):
@@ -40,7 +36,9 @@ class DateSplit(DailySplitter):
     purge : int or "auto", default="auto"
         Trading days left out before the next segment: the reach of the label. "auto" takes it
         from ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else 2, the
-        reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``.
+        reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. It trusts ``y.attrs``, which
+        pandas copies to what is computed from y: a label that was shifted or combined by hand
+        needs a number.
 
     Attributes
     ----------
@@ -213,26 +211,8 @@ def _read_segment(name: str, segment: Any) -> tuple[pd.Timestamp, pd.Timestamp]:
             f"{name} must be a pair (first day, last day), None for no bound; got {segment!r}."
         )
     first, last = (
-        _read_day(name, day, is_last) for day, is_last in zip(segment, (False, True), strict=True)
+        read_day(name, day, last=last) for day, last in zip(segment, (False, True), strict=True)
     )
     if first > last:
         raise ValueError(f"{name} ends before it begins: {segment!r}.")
     return first, last
-
-
-def _read_day(name: str, day: Any, is_last: bool) -> pd.Timestamp:
-    if day is None:
-        return pd.Timestamp.max if is_last else pd.Timestamp.min
-    try:
-        if isinstance(day, Number):
-            raise ValueError("a number is no date")
-        if isinstance(day, str):
-            # A period knows that "2014" ends in December.
-            period = pd.Period(day)
-            day = period.end_time if is_last else period.start_time
-        # Days as panel.days_of gives them: midnights, without a time zone.
-        return pd.Timestamp(day).tz_localize(None).normalize()
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(
-            f"{name} must hold dates, text such as '2014-12-31', or None; got {day!r}."
-        ) from error

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skattn._plot import check_axes, import_pyplot
 from skattn.model_selection._folds import Fold
 
 # Colours of Petroff's palette, apart for all kinds of colour vision; hatches for days left out.
@@ -86,17 +87,17 @@ class SplitDisplay:
         ------
         ImportError
             matplotlib is not installed.
+        TypeError
+            ``ax`` is no Axes.
         """
-        try:
-            from matplotlib import dates, pyplot, ticker
-            from matplotlib.patches import Patch
-        except ImportError as error:
-            raise ImportError(
-                'A picture of the folds needs matplotlib: pip install "skattn[plot]".'
-            ) from error
+        pyplot = import_pyplot("A picture of the folds")
+        from matplotlib import dates, ticker
+        from matplotlib.patches import Patch
+
         if ax is None:
             height = 1.5 + 0.3 * min(len(self.roles), 30)
             _, ax = pyplot.subplots(figsize=(8, height), layout="constrained")
+        check_axes(ax)
         days = self.roles.columns
         edges = dates.date2num(days.append(days[-1:] + pd.Timedelta(days=1)))
         for fold, row in zip(self.roles.index, self.roles.to_numpy(), strict=True):

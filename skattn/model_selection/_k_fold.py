@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from skattn.model_selection._base import DailySplitter, are, check_count, check_purge
+from skattn._params import check_count
+from skattn.model_selection._base import DailySplitter, are, check_purge
 from skattn.model_selection._folds import Fold, blocks, purge_around
 
 
@@ -24,7 +25,9 @@ class PurgedDailyKFold(DailySplitter):
     purge : int or "auto", default="auto"
         Trading days left out before and after the test days: the reach of the label. "auto"
         takes it from ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else
-        2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``.
+        2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. It trusts ``y.attrs``,
+        which pandas copies to what is computed from y: a label that was shifted or combined by
+        hand needs a number.
     embargo : int, default=0
         Trading days left out after the test, on top of the purge.
 

@@ -8,7 +8,8 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
-from skattn.model_selection._base import DailySplitter, are, check_count, check_purge
+from skattn._params import check_count
+from skattn.model_selection._base import DailySplitter, are, check_purge
 from skattn.model_selection._folds import Fold
 
 
@@ -31,7 +32,9 @@ class DailyTimeSeriesSplit(DailySplitter):
         Trading days dropped before each test: the reach of the label. A label at day t that is
         made of prices up to day t + 2, as qlib's ``Ref($close, -2) / Ref($close, -1) - 1`` is,
         would reach into the test days from the 2 days before them. "auto" takes the reach from
-        ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else it is 2.
+        ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else it is 2. It
+        trusts ``y.attrs``, which pandas copies to what is computed from y: a label that was
+        shifted or combined by hand needs a number.
     gap : int, default=0
         Trading days between training and test on top of the purge: how long a trained model
         waits before it is used.

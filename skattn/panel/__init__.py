@@ -1,6 +1,7 @@
 """The ground floor: (datetime, instrument) tables and lazily gathered windows."""
 
 from skattn.panel._check import check_numeric, check_panel_input
+from skattn.panel._dates import Day, read_day
 from skattn.panel._index import (
     align_y,
     check_index,
@@ -16,6 +17,7 @@ from skattn.panel._windows import WindowArray, build_windows
 
 __all__ = [
     "Clip",
+    "Day",
     "DivideByLatest",
     "Fill",
     "Layout",
@@ -34,5 +36,6 @@ __all__ = [
     "label_reach",
     "lay_out",
     "level_codes",
+    "read_day",
     "resolve_purge",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
@@ -41,9 +42,18 @@ def check_panel_input(
 
     Raises
     ------
+    TypeError
+        X is a table of another library than pandas, or an array of dates.
     ValueError
         X is empty, not numeric, infinite, badly indexed, or of another shape than fitted.
     """
+    if not isinstance(X, pd.DataFrame) and isinstance(
+        nw.from_native(X, pass_through=True), (nw.DataFrame, nw.LazyFrame)
+    ):
+        raise TypeError(
+            f"X is a table of type {type(X).__module__.split('.')[0]}.{type(X).__name__}, which "
+            f"knows no stocks and days. skattn.from_long makes one of pandas of it that does."
+        )
     n_dims = (X if hasattr(X, "ndim") else np.asarray(X)).ndim
     if n_dims > 3:
         raise ValueError(
@@ -60,10 +70,20 @@ def check_panel_input(
             f"{estimator._fit_ndim}. (A single window x of shape (T, F) is x[None].)"
         )
     if ndim == 2:
+        if reset:
+            estimator.__dict__.pop("n_steps_in_", None)
         if isinstance(X, pd.DataFrame):
             if isinstance(X.index, pd.MultiIndex):
                 check_index(X.index)
+            if X.shape[1] == 0:
+                raise ValueError(
+                    f"X has no columns: 0 feature(s) (shape={X.shape}) while a minimum of 1 is "
+                    f"required."
+                )
             check_numeric(X)
+            if X.dtypes.map(pd.api.types.is_object_dtype).any():
+                # float() does not take pandas.NA.
+                X = X.where(X.notna(), np.nan)
         return validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite="allow-nan")
     if not isinstance(X, WindowArray):
         X = check_array(X, dtype=dtype, allow_nd=True, ensure_all_finite="allow-nan")

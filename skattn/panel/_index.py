@@ -145,11 +145,23 @@ def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]
 
     Faster than factorizing the values: a MultiIndex holds codes already, only not of the values
     that occur alone, and not in order.
+
+    Raises
+    ------
+    TypeError
+        The values cannot be sorted, such as 1 and "A".
     """
     number = index.names.index(level)
     codes, values = np.asarray(index.codes[number]), index.levels[number]
     used = np.flatnonzero(np.bincount(codes, minlength=len(values)))
-    order = values[used].argsort()
+    try:
+        order = values[used].argsort()
+    except TypeError as error:
+        kinds = ", ".join(sorted({type(value).__name__ for value in values[used]}))
+        raise TypeError(
+            f"The values of the level {level!r} of the index must be of one type; got {kinds}. "
+            f"Make them text, for example with astype(str) before skattn.from_long."
+        ) from error
     # 32 bits: an index of a whole market is as large as its prices.
     rank = np.empty(len(values), dtype=np.int32)
     rank[used[order]] = np.arange(len(used))

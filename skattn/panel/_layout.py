@@ -40,6 +40,25 @@ class Layout:
         """Number of rows, margins included."""
         return int(self.offsets[-1])
 
+    def table(self, values: np.ndarray, earlier: np.ndarray) -> np.ndarray:
+        """Put values where they belong, and NaN where there are none.
+
+        Parameters
+        ----------
+        values : ndarray of shape (n, F)
+            Those of the keys of ``index``.
+        earlier : ndarray of shape (N - n, F)
+            Those of the keys before them; where both know a key, ``values`` count.
+
+        Returns
+        -------
+        table : ndarray of shape (n_rows, F)
+        """
+        table = np.full((self.n_rows, values.shape[1]), np.nan, dtype=values.dtype)
+        table[self.rows[: len(earlier)]] = earlier
+        table[self.rows[len(earlier) :]] = values
+        return table
+
 
 def lay_out(
     index: pd.MultiIndex,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ def from_long(
         One row for each stock and day, dates and instruments in columns: a table of pandas,
         polars (lazy ones are collected), pyarrow or another library that narwhals knows; or the
         path of a ``.parquet``, ``.csv`` or ``.csv.gz`` file. Instruments of a CSV file are read as
-        text, so that 000001 keeps its zeros and the ticker NA is one.
+        text, so that 000001 keeps its zeros and the ticker NA is one. Dates may be written as
+        eight digits, 20240102, as numbers or text.
     datetime, instrument : str, default=None
         The columns that hold them. None takes the column of that very name, else the only one
         with a usual name ("date", "timestamp", ..., "ticker", "symbol", ...), upper or lower case.
@@ -46,10 +48,10 @@ def from_long(
     ImportError
         pyarrow, which reads Parquet files and turns some tables into pandas', is not installed.
     TypeError
-        ``frame`` is neither a table nor a path.
+        ``frame`` is neither a table nor a path, or a column's name not one.
     ValueError
-        A column cannot be found, or several may be meant; dates cannot be read; a key is missing
-        or double; a file is of another kind.
+        A column cannot be found, is there twice, or several may be meant; dates or instruments
+        cannot be read; a key is missing or double; a file is damaged or of another kind.
 
     Examples
     --------
@@ -71,7 +73,10 @@ def from_long(
         if isinstance(frame[name], pd.DataFrame):
             raise ValueError(f"The table has more than one column {name!r}.")
     dates = _as_dates(frame[datetime])
-    index = pd.MultiIndex.from_arrays([dates, frame[instrument]], names=LEVELS)
+    try:
+        index = pd.MultiIndex.from_arrays([dates, frame[instrument]], names=LEVELS)
+    except TypeError as error:
+        raise ValueError(f"Column {instrument!r} cannot be read as instruments: {error}") from error
     return frame.drop(columns=[datetime, instrument]).set_axis(check_index(index, "frame"))
 
 
@@ -101,7 +106,7 @@ def _read_file(path: Path, instrument: str | None) -> pd.DataFrame:
         raise FileNotFoundError(f"There is no file {str(path)!r}.")
     try:
         return _read_parquet(path) if name.endswith(".parquet") else _read_csv(path, instrument)
-    except ValueError as error:
+    except (ValueError, OSError, EOFError, zlib.error) as error:
         raise ValueError(f"{str(path)!r} cannot be read: {error}") from error
 
 
@@ -114,7 +119,12 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_csv(path: Path, instrument: str | None) -> pd.DataFrame:
-    columns = pd.read_csv(path, nrows=0).columns
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
+    columns = pd.Index(header.iloc[0])
+    double = columns[columns.duplicated() & (columns != "")].unique()
+    if len(double):
+        # pandas would call the second one "close.1".
+        raise ValueError(f"It has more than one column {', '.join(map(repr, double))}.")
     key = _find_column(columns, "instrument", instrument, INSTRUMENT_NAMES)
     codes = pd.read_csv(path, usecols=[key], dtype=str, keep_default_na=False)[key].str.strip()
     return pd.read_csv(path).assign(**{key: codes.where(codes != "")})
@@ -128,13 +138,20 @@ def _as_dates(dates: pd.Series) -> pd.Series:
         return dates
     try:
         # Numbers like 20240102 are dates written as digits, never nanoseconds.
-        return pd.to_datetime(dates.astype("Int64").astype("string") if is_number(dates) else dates)
+        dates = dates.astype("Int64").astype("string") if is_number(dates) else dates
+        known = dates.drop_duplicates().astype("string").dropna()
+        numbers = known[known.str.fullmatch(r"-?\d+") & ~known.str.fullmatch(r"\d{8}")]
+        if len(numbers):
+            raise ValueError(f"{numbers.iloc[0]} does not have the eight digits of 20240102")
+        return pd.to_datetime(dates)
     except (ValueError, TypeError) as error:
         raise ValueError(f"Column {name!r} cannot be read as dates: {error}") from error
 
 
 def _find_column(columns: pd.Index, what: str, given: str | None, usual: tuple[str, ...]) -> str:
     if given is not None:
+        if not pd.api.types.is_hashable(given):
+            raise TypeError(f"{what} must be the name of a column; got {given!r}.")
         if given not in columns:
             raise ValueError(
                 f"{what}={given!r} is not a column of the table; it has {list(columns)}."

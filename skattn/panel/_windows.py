@@ -141,7 +141,11 @@ class WindowArray:
         return len(self._ends)
 
     def __getitem__(self, key: Any) -> WindowArray | np.ndarray:
-        rows, *rest = (key or (Ellipsis,)) if isinstance(key, tuple) else (key,)
+        rows, *rest = (key or (slice(None),)) if isinstance(key, tuple) else (key,)
+        if rows is Ellipsis:
+            if rest:
+                return np.asarray(self)[key]
+            rows = slice(None)
         if len(rest) == 1 and rest[0] is Ellipsis:
             rest = []
         if not all(isinstance(part, (slice, int, np.integer)) for part in rest):
@@ -307,11 +311,8 @@ def build_windows(
     values = values if values.dtype.kind == "f" else values.astype(np.float64)
     known, earlier = (values[:0], index[:0]) if memory is None else memory
     layout = lay_out(index, earlier=earlier, calendar=calendar)
+    table = layout.table(values, known.reshape(len(earlier), values.shape[1]))
     n_earlier = len(earlier)
-    table = np.full((layout.n_rows, values.shape[1]), np.nan, dtype=values.dtype)
-    table[layout.rows[:n_earlier]] = known
-    # After the memory, so that a sample overwrites what it knew of the same key.
-    table[layout.rows[n_earlier:]] = values
     return WindowArray(
         table,
         layout.rows[n_earlier:],

@@ -12,6 +12,7 @@ from joblib import Parallel, delayed
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skattn._params import check_count
 from skattn.panel import Layout, check_panel_input, lay_out
 from skattn.preprocessing._base import single_task
 from skattn.preprocessing._factors import FAMILIES, KBAR, PRICES, Block, kbar
@@ -157,17 +158,18 @@ class Alpha158(OhlcvTransformer):
             keys; a column is missing, not numeric or infinite.
         """
         self._check_parameters()
-        self._forget()
         if not isinstance(X, pd.DataFrame):
             X = check_panel_input(self, X, reset=True)
             self.columns_ = self._choose(_array_fields(X.shape))
+            self._forget()
             return self
         self._check_table(X, reset=True)
         fields = [field for field in FIELDS if field != "vwap" or self._has_vwap(X)]
-        self.columns_ = self._choose(fields)
-        sources = _fields_of(self.columns_)
+        columns = self._choose(fields)
+        sources = _fields_of(columns)
         self._check_columns(X, sources)
-        self._remember(self._values(X, sources), X.index, sources, self._lookback(), age=True)
+        self._remember(self._values(X, sources), X.index, sources, _longest(columns), age=True)
+        self.columns_ = columns
         return self
 
     def transform(self, X: Any) -> pd.DataFrame | np.ndarray:
@@ -190,15 +192,13 @@ class Alpha158(OhlcvTransformer):
             return self._transform_array(X, sources)
         self._check_table(X, reset=False)
         self._check_columns(X, sources)
-        lookback = self._lookback()
-        memory, calendar = self._recall(X.index, lookback)
-        known, earlier = (np.empty((0, len(sources))), X.index[:0]) if memory is None else memory
+        lookback = _longest(self.columns_)
+        (known, earlier), calendar = self._recall(X.index, lookback)
         layout = lay_out(X.index, earlier=earlier, calendar=calendar, margin=lookback)
-        n_earlier = len(earlier)
-        table = np.full((len(sources), layout.n_rows), np.nan, dtype=np.float32)
-        table[:, layout.rows[:n_earlier]] = known.T
-        table[:, layout.rows[n_earlier:]] = self._values(X, sources).T
-        features = self._compute(dict(zip(sources, table, strict=True)), layout, n_earlier)
+        values = self._values(X, sources)
+        table = np.ascontiguousarray(layout.table(values, known.reshape(-1, len(sources))).T)
+        fields = dict(zip(sources, table, strict=True))
+        features = self._compute(fields, layout, len(earlier))
         return pd.DataFrame(features.T, X.index, list(self.columns_), copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
@@ -218,46 +218,55 @@ class Alpha158(OhlcvTransformer):
 
     def _check_parameters(self) -> None:
         self._check_vwap()
-        windows = self.windows
-        if isinstance(windows, (str, int)) or not len(windows):
-            raise TypeError(f"windows must be a sequence of int; got {windows!r}.")
+        windows = _read_list("windows", self.windows)
+        if not windows:
+            raise ValueError(f"windows must hold a length at least; got {self.windows!r}.")
         for length in windows:
-            if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 2:
-                raise ValueError(f"windows must be integers of at least 2; got {length!r}.")
+            check_count("windows", length, 2)
         for name in ("include", "exclude"):
-            _check_names(name, getattr(self, name), (*OPERATORS, "MIN"))
-        _check_names("columns", self.columns, list(self._all_columns()))
-        if len(set(windows)) < len(windows) or len(set(self.columns or ())) < len(
-            self.columns or ()
-        ):
+            allowed = set(PREFIXES) | set(PREFIXES.values())
+            unknown = [
+                each for each in _read_list(name, getattr(self, name)) if each not in allowed
+            ]
+            if unknown:
+                raise ValueError(
+                    f"{name} must be names out of {', '.join(OPERATORS)}; got {unknown}."
+                )
+        columns = _read_list("columns", self.columns)
+        possible = set(self._all_columns())
+        unknown = [name for name in columns if name not in possible]
+        if unknown:
             raise ValueError(
-                f"windows and columns must differ; got {self.windows!r} and {self.columns!r}."
+                f"columns must be names such as KLEN, OPEN0, {OPERATORS[0]}{windows[0]}, over the "
+                f"windows {windows}; got {unknown}."
             )
+        for name, values in (("windows", windows), ("columns", columns)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"{name} must differ; got {values}.")
+        if self.columns is not None and not columns:
+            raise ValueError("columns must name a column at least, or be None for all; got none.")
 
     def _all_columns(self) -> Iterator[str]:
         yield from KBAR
         yield from PRICES
+        included = set(OPERATORS if self.include is None else self.include)
+        excluded = set(self.exclude or ())
         for operator in OPERATORS:
             names = {operator, PREFIXES[operator]}
-            if names & set(self.exclude) or not (self.include is None or names & set(self.include)):
-                continue
-            yield from (f"{PREFIXES[operator]}{length}" for length in self.windows)
+            if names & included and not names & excluded:
+                yield from (f"{PREFIXES[operator]}{length}" for length in self.windows)
 
     def _choose(self, fields: Sequence[str]) -> tuple[str, ...]:
         """Columns that come out, of those that the fields allow."""
         possible = [name for name in self._all_columns() if set(_fields_of([name])) <= set(fields)]
-        if self.columns is None:
-            return tuple(possible)
-        without = [name for name in self.columns if name not in possible]
+        columns = possible if self.columns is None else list(self.columns)
+        without = [name for name in columns if name not in possible]
         if without:
             raise ValueError(
                 f"columns: {', '.join(without[:5])} cannot be made of the fields "
                 f"{', '.join(fields)}."
             )
-        return tuple(self.columns)
-
-    def _lookback(self) -> int:
-        return max(self.windows)
+        return tuple(columns)
 
     def _compute(self, fields: dict[str, np.ndarray], layout: Layout, n_earlier: int) -> np.ndarray:
         """Compute the features of the rows after the first ``n_earlier``: (n_columns, n_rows)."""
@@ -300,7 +309,7 @@ class Alpha158(OhlcvTransformer):
         cube = np.where(cube == 0, np.float32(np.nan), cube)
         n_series, n_steps, _ = cube.shape
         names = _array_fields(X.shape)
-        margin = self._lookback()
+        margin = _longest(self.columns_)
         padded = np.pad(cube, ((0, 0), (margin, 0), (0, 0)), constant_values=np.nan)
         offsets = np.arange(n_series + 1) * (margin + n_steps)
         layout = Layout(offsets[1:] - 1, np.arange(n_series), offsets, margin)
@@ -373,14 +382,15 @@ def _array_fields(shape: tuple[int, ...]) -> tuple[str, ...]:
     return by_number[n_fields]
 
 
-def _check_names(parameter: str, names: Any, allowed: Sequence[str]) -> None:
-    if names is None:
-        return
-    if isinstance(names, str):
-        raise TypeError(f"{parameter} must be a sequence of names; got the string {names!r}.")
-    unknown = [name for name in names if name not in allowed]
-    if unknown:
-        raise ValueError(
-            f"{parameter} must be names out of {', '.join(allowed[:40])}"
-            f"{', ...' if len(allowed) > 40 else ''}; got {unknown}."
-        )
+def _longest(columns: Sequence[str]) -> int:
+    """Rows that columns look back: the longest window, of which changes need a row more."""
+    return max(
+        (int(_split(name)[1]) for name in columns if name not in (*KBAR, *PRICES)), default=0
+    )
+
+
+def _read_list(parameter: str, values: Any) -> list:
+    """Give a parameter as a list; None as an empty one."""
+    if isinstance(values, str) or not (values is None or np.iterable(values)):
+        raise TypeError(f"{parameter} must be a sequence; got {values!r}.")
+    return [] if values is None else list(values)

@@ -11,6 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
+from skattn._params import check_count
 from skattn.panel import (
     DivideByLatest,
     TakeFields,
@@ -19,7 +20,7 @@ from skattn.panel import (
     check_panel_input,
 )
 from skattn.preprocessing._base import single_task
-from skattn.preprocessing._lookback import check_length, last_steps
+from skattn.preprocessing._lookback import last_steps
 from skattn.preprocessing._ohlcv import FIELDS, OhlcvTransformer
 
 LAYOUTS = ("windows", "columns")
@@ -76,10 +77,10 @@ class Alpha360(OhlcvTransformer):
     a stock misses is NaN in its windows, as in qlib. Days before a stock's first row are NaN.
 
     *Rows that are not the fitted ones.* ``transform`` knows X and the days in ``history_``.
-    Rows that come next see full windows. Where more than a week (or the longest pause of the
-    fitted days) lies between, the days between are missing, not spliced, and a warning says so;
-    days that a splitter has purged are fewer and cannot be told from holidays: ``calendar`` tells
-    them. For earlier rows pass the days before them as well.
+    Rows that come next see full windows. Where more than 4 weekdays (or twice what pauses usually
+    have) lie between two days, they are missing in windows, not spliced, and a warning says so.
+    Shorter pauses are taken for holidays, also the days that a splitter has purged: ``calendar``
+    tells exactly. For earlier rows pass the days before them as well.
 
     *Missing.* Zero prices and zero volume are vendors' ways to say "no value" and become NaN.
     Where the latest close (volume) is missing, so is the whole window of prices (volume).
@@ -140,10 +141,10 @@ class Alpha360(OhlcvTransformer):
             keys; a column is missing, not numeric or infinite.
         """
         self._check_parameters()
-        self._forget()
         if not isinstance(X, pd.DataFrame):
             X = check_panel_input(self, X, reset=True)
             self.fields_ = self._array_fields(X)
+            self._forget()
             return self
         self._check_table(X, reset=True)
         usual = tuple(field for field in FIELDS if field != "vwap" or self._has_vwap(X))
@@ -174,12 +175,12 @@ class Alpha360(OhlcvTransformer):
         self._check_table(X, reset=False)
         sources = self._sources()
         self._check_columns(X, sources)
-        memory, calendar = self._recall(X.index, self.length - 1)
+        (known, earlier), calendar = self._recall(X.index, self.length - 1)
         windows = build_windows(
             self._values(X, sources),
             X.index,
             self.length,
-            memory=memory,
+            memory=(known.reshape(-1, len(sources)), earlier),
             calendar=calendar,
             fields=sources,
         )
@@ -210,7 +211,7 @@ class Alpha360(OhlcvTransformer):
         return np.asarray(names, dtype=object)
 
     def _check_parameters(self) -> None:
-        check_length(self.length)
+        check_count("length", self.length, 1)
         self._check_vwap()
         if self.layout not in LAYOUTS:
             raise ValueError(f"layout must be one of {LAYOUTS}; got {self.layout!r}.")

@@ -179,7 +179,7 @@ class CrossSectionalScaler(OneToOneFeatureMixin, PanelTransformer):
 
 def check_method(method: Any) -> None:
     """Raise where ``method`` is not one of those that scale a day."""
-    if method not in METHODS:
+    if not isinstance(method, str) or method not in METHODS:
         raise ValueError(f"method must be one of {METHODS}; got {method!r}.")
 
 

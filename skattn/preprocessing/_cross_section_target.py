@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,15 @@ import pandas as pd
 from sklearn import get_config
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags, _safe_indexing, get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
+from sklearn.utils.metadata_routing import (
+    MetadataRouter,
+    MethodMapping,
+    get_routing_for_object,
+    process_routing,
+)
 from sklearn.utils.validation import (
     _check_method_params,
     check_array,
@@ -23,7 +30,7 @@ from sklearn.utils.validation import (
 
 from skattn._warn import warn_user
 from skattn.metrics import rank_ic_score
-from skattn.panel import align_y, days_of
+from skattn.panel import align_y, days_of, instruments_of
 from skattn.preprocessing._base import PanelTransformer
 from skattn.preprocessing._cross_section import check_method, scale_by_day
 
@@ -33,7 +40,8 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
 
     What the whole market does on a day is nothing that a comparison of stocks can foresee; scaled
     labels leave it out, and outliers with it. Only the labels of training are scaled: predictions
-    come as the regressor makes them, and scores compare them with the label as it is.
+    come as the regressor makes them. ``score`` compares them with the label as it is, by the mean
+    daily rank IC: predictions on the scale of a scaled label have no R².
 
     Parameters
     ----------
@@ -72,8 +80,8 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
     *Reach.* The scaled label has the ``attrs`` of y, so that early stopping purges what it must.
 
     *Metadata.* Without scikit-learn's metadata routing, what ``fit`` and ``predict`` get beside X
-    and y goes to the regressor, ``days`` only where its ``fit`` has such a parameter. With it, it
-    goes where it is requested.
+    and y goes to the regressor; ``days`` only where it, or the last step of a Pipeline, has such a
+    parameter. With it, it goes where it is requested.
 
     References
     ----------
@@ -113,7 +121,8 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
         days : array-like of dates, shape (n_samples,), default=None
             Trading day of each row. None: from the index of y, else of X.
         **fit_params : object
-            For the regressor's ``fit``, such as instruments, X_val and y_val (which is scaled too).
+            For the regressor's ``fit``, such as instruments, X_val and y_val, or those of a step of
+            a Pipeline (``gruregressor__y_val``). What is named y_val is scaled too.
 
         Returns
         -------
@@ -122,21 +131,26 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
         Raises
         ------
         TypeError
-            ``regressor`` is not one, or ``days`` are not dates.
+            ``regressor`` is not one, ``days`` are not dates, or y are dates.
         ValueError
             The method is unknown; y has infinity or no label; X and y have different rows.
         """
         check_method(self.method)
-        if isinstance(self.regressor, type) or not is_regressor(self.regressor):
+        if (
+            isinstance(self.regressor, type)
+            or not hasattr(self.regressor, "__sklearn_tags__")
+            or not is_regressor(self.regressor)
+        ):
             raise TypeError(f"regressor must be a scikit-learn regressor; got {self.regressor!r}.")
         if y is None:
             raise ValueError(
                 "CrossSectionalTarget requires y to be passed, but the target y is None."
             )
         label = self._scale(X, y, days)
-        if fit_params.get("y_val") is not None:
-            X_val, y_val = fit_params.get("X_val"), fit_params["y_val"]
-            fit_params["y_val"] = self._scale(X_val, y_val, None, suffix="_val")
+        for name, y_val in fit_params.items():
+            if _is_named(name, "y_val") and y_val is not None:
+                X_val = fit_params.get(name.removesuffix("y_val") + "X_val")
+                fit_params[name] = self._scale(X_val, y_val, None, suffix="_val")
         regressor = clone(self.regressor)
         params = self._route("fit", fit_params, days)
         trained_X = X
@@ -145,7 +159,7 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
             rows = np.flatnonzero(~np.isnan(label))
             trained_X, label = _safe_indexing(X, rows), _safe_indexing(label, rows)
             # Validation rows may be as many as those of X, and are not those of X.
-            by_row = {k: v for k, v in params.items() if k not in ("X_val", "y_val")}
+            by_row = {k: v for k, v in params.items() if not _is_named(k, "X_val", "y_val")}
             params = {**params, **_check_method_params(X, by_row, rows)}
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
@@ -180,8 +194,8 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
         check_is_fitted(self)
         return self.regressor_.predict(X, **self._route("predict", predict_params))
 
-    def score(self, X: Any, y: Any, *, days: Any = None) -> float:
-        """Mean daily rank information coefficient of the predictions.
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, days: Any = None) -> float:
+        """Mean daily rank information coefficient of the predictions, not R².
 
         It compares orders within the day, and so needs no common scale: predictions are on that
         of the scaled label, y is on its own.
@@ -192,20 +206,32 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
             What the regressor takes.
         y : array-like of shape (n_samples,)
             Labels as they are; NaN rows are left out.
+        sample_weight : None
+            As scikit-learn's regressors have it. A rank IC has no weights.
         days : array-like of dates, shape (n_samples,), default=None
-            As for ``fit``. Unknown days: one cross-section.
+            As for ``fit``; also for the regressor's ``predict`` where it takes them. Unknown days:
+            one cross-section.
 
         Returns
         -------
         rank_ic : float
             In [-1, 1]; see :func:`skattn.metrics.rank_ic_score`.
+
+        Raises
+        ------
+        ValueError
+            ``sample_weight`` is given, or X and y have different rows.
         """
+        if sample_weight is not None:
+            raise ValueError("sample_weight must be None: a rank IC has no weights.")
         check_consistent_length(X, y, days)
         align_y(X, y)
         known = days_of(days, y, X, required=False)
+        instruments = instruments_of(y) if instruments_of(X) is None else None
+        predicted = self.predict(X, **self._predict_params(days=known, instruments=instruments))
         if known is None:
             known = np.zeros(len(y), dtype="datetime64[D]")
-        return rank_ic_score(column_or_1d(y), self.predict(X), days=known)
+        return rank_ic_score(column_or_1d(y), predicted, days=known)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Tell what goes to the regressor, and that ``days`` may be requested here.
@@ -224,8 +250,12 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
         name = f"y{suffix}"
         check_consistent_length(X, y, days)
         align_y(X, y, names=(f"X{suffix}", name))
+        labels = column_or_1d(y, warn=True)
+        if labels.dtype.kind in "mM":
+            # They would be taken for numbers of nanoseconds.
+            raise TypeError(f"{name} must hold numbers (NaN where unlabelled); got {labels.dtype}.")
         labels = check_array(
-            column_or_1d(y, warn=True),
+            labels,
             dtype=np.float64,
             ensure_2d=False,
             ensure_all_finite="allow-nan",
@@ -255,13 +285,21 @@ class CrossSectionalTarget(CallbackSupportMixin, MetaEstimatorMixin, RegressorMi
 
     def _route(self, method: str, params: dict[str, Any], days: Any = None) -> dict[str, Any]:
         """Find what the regressor's method gets."""
-        if days is not None:
-            params = {**params, "days": days}
         if get_config()["enable_metadata_routing"]:
+            params = params if days is None else {**params, "days": days}
             return process_routing(self, method, **params)["regressor"][method]
-        if days is not None and not has_fit_parameter(self.regressor, "days"):
-            del params["days"]
+        prefix, last = _last_step(self.regressor)
+        if days is not None and has_fit_parameter(last, "days"):
+            params = {f"{prefix}days": days, **params}
         return params
+
+    def _predict_params(self, **known: Any) -> dict[str, Any]:
+        """Choose what the regressor's ``predict`` takes of what is known."""
+        if get_config()["enable_metadata_routing"]:
+            taken = get_routing_for_object(self).consumes("predict", known)
+        else:
+            taken = signature(_last_step(self.regressor_)[1].predict).parameters
+        return {k: v for k, v in known.items() if k in taken and v is not None}
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -276,10 +314,25 @@ def _takes_unlabelled(regressor: Any) -> bool:
     """Whether a regressor, or the last one of a Pipeline or search, takes NaN labels."""
     if isinstance(regressor, Pipeline):
         return _takes_unlabelled(regressor[-1])
-    if hasattr(regressor, "estimator"):
+    # Not all that has an estimator: ensembles check the labels themselves.
+    if isinstance(regressor, BaseSearchCV):
         return _takes_unlabelled(regressor.estimator)
     # skattn's regressors, known by their hook: to import their base would be to import torch.
     return isinstance(regressor, CrossSectionalTarget) or hasattr(regressor, "build_module")
+
+
+def _last_step(regressor: Any) -> tuple[str, Any]:
+    """Give a regressor, or the last one of a Pipeline, with the prefix of its parameters."""
+    prefix = ""
+    while isinstance(regressor, Pipeline):
+        name, regressor = regressor.steps[-1]
+        prefix += f"{name}__"
+    return prefix, regressor
+
+
+def _is_named(parameter: str, *names: str) -> bool:
+    """Whether a parameter, or that of a Pipeline's step, has one of the names."""
+    return parameter.rpartition("__")[2] in names
 
 
 def _warn_of_hidden_rows(regressor: Any) -> None:

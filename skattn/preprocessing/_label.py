@@ -7,8 +7,7 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from skattn.panel import check_index
-from skattn.preprocessing._lookback import check_one_stamp_a_day
+from skattn.panel import check_index, lay_out, level_codes
 
 
 def make_label(
@@ -23,8 +22,8 @@ def make_label(
     Parameters
     ----------
     ohlcv : pandas.DataFrame or pandas.Series of shape (n_rows,)
-        Prices, index (datetime, instrument) in any order: a table with a column ``price``, or
-        the prices themselves.
+        Prices, index (datetime, instrument) in any order, one row a stock and day: a table with a
+        column ``price``, or the prices themselves.
     horizon : int, default=2
         Market days ahead that the return ends.
     delay : int, default=1
@@ -42,10 +41,11 @@ def make_label(
     Raises
     ------
     TypeError
-        ``ohlcv`` is not a table, or ``horizon`` or ``delay`` not an int.
+        ``ohlcv`` is not a table, ``horizon`` or ``delay`` not an int, or ``price`` not a str.
     ValueError
-        The index is not a unique (datetime, instrument) one or has several time stamps a day,
-        the column is not there, a price is not a number or infinite, or the days are out of order.
+        The index is not a unique (datetime, instrument) one or has several time stamps a day (such
+        as hourly bars), the column is not there, a price is not a number or infinite, or the days
+        are out of order.
 
     Notes
     -----
@@ -53,9 +53,14 @@ def make_label(
     has no label; the label never jumps over the gap. A price of zero is a vendor's way to say
     "no value", and counts as missing.
 
-    pandas carries ``attrs`` through selections, ``reindex``, arithmetic, ``pd.concat`` of labels
-    with the same attrs, copies and pickles. It drops them in ``groupby(...).transform``, and where
-    the label becomes a column of a table; set them again there.
+    pandas copies ``attrs`` however a label is changed: through selections, ``reindex``, arithmetic,
+    ``shift``, copies and pickles. They do not know whether the label still reaches as far. Give
+    ``purge`` as a number where a label is shifted, or combined of others; and where it is made
+    stock by stock with ``groupby(...).apply``, which counts the stock's own rows, and so jumps over
+    suspensions. Other operations drop them: ``rank``, ``pd.qcut``, ``unstack``,
+    ``groupby(...).transform``, ``pd.concat`` of labels with different attrs, where the label
+    becomes a column of a table, and ``sklearn.compose.TransformedTargetRegressor``. "auto" is 2
+    days then; set the attrs again, or give ``purge``.
 
     References
     ----------
@@ -85,22 +90,45 @@ def make_label(
             f"{type(ohlcv).__name__}. skattn.from_long makes a table of a long one."
         )
     index = check_index(ohlcv.index, "ohlcv")
-    check_one_stamp_a_day(index)
+    _check_daily(level_codes(index, "datetime")[1])
     prices = _prices(ohlcv, price)
-    day, calendar = pd.factorize(index.get_level_values("datetime"), sort=True)
-    stock, stocks = pd.factorize(index.get_level_values("instrument"))
-    # Rows past the end of the calendar stay NaN, and so do the days that a stock misses.
-    grid = np.full((len(calendar) + horizon, len(stocks)), np.nan)
-    grid[day, stock] = prices
-    label = grid[day + horizon, stock] / grid[day + delay, stock] - 1
-    label = pd.Series(label, index=index, name="label")
+    layout = lay_out(index)
+    # Days that a stock misses stay NaN.
+    column = np.full(layout.n_rows, np.nan)
+    column[layout.rows] = prices
+    ends = layout.offsets[layout.stocks + 1]
+
+    def ahead(n_days: int) -> np.ndarray:
+        # No stock has as many days as there are rows.
+        rows = layout.rows.astype(np.int64) + min(int(n_days), layout.n_rows)
+        has_row = rows < ends
+        later = np.full(len(rows), np.nan)
+        later[has_row] = column[rows[has_row]]
+        return later
+
+    label = pd.Series(ahead(horizon) / ahead(delay) - 1, index=index, name="label")
     label.attrs.update(horizon=int(horizon), delay=int(delay))
     return label
+
+
+def _check_daily(stamps: pd.DatetimeIndex) -> None:
+    """Raise where a day has more than one time stamp: the steps of a label are days."""
+    days = stamps.normalize()
+    if not days.is_unique:
+        day = days[days.duplicated()][0]
+        times = ", ".join(str(stamp.time()) for stamp in stamps[days == day][:3])
+        raise ValueError(
+            f"ohlcv must have one row a stock and day, and one time stamp for all stocks of a day: "
+            f"labels count days. {day.date()} has the time stamps {times}. Keep one bar a day, "
+            f"for example with groupby and last, and give each day one stamp."
+        )
 
 
 def _prices(ohlcv: pd.DataFrame | pd.Series, price: str) -> np.ndarray:
     """Prices as floats, NaN where there is none."""
     if isinstance(ohlcv, pd.DataFrame):
+        if not isinstance(price, str):
+            raise TypeError(f"price must be the name of a column, a str; got {price!r}.")
         n_found = (ohlcv.columns == price).sum()
         if n_found != 1:
             raise ValueError(
@@ -109,7 +137,8 @@ def _prices(ohlcv: pd.DataFrame | pd.Series, price: str) -> np.ndarray:
             )
         ohlcv = ohlcv[price]
     try:
-        if not pd.api.types.is_numeric_dtype(ohlcv) and ohlcv.dtype != object:
+        is_real = pd.api.types.is_numeric_dtype(ohlcv) and not np.iscomplexobj(ohlcv)
+        if not is_real and ohlcv.dtype != object:
             raise TypeError(f"dtype {ohlcv.dtype}")
         prices = ohlcv.to_numpy(dtype=float, na_value=np.nan)
     except (TypeError, ValueError) as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 import pandas as pd
@@ -11,14 +11,18 @@ from skattn._warn import warn_user
 from skattn.panel import level_codes
 from skattn.preprocessing._base import PanelTransformer
 
-# Longer pauses than this, and than any in the fitted days, are days that nobody has shown us.
-USUAL_PAUSE = pd.Timedelta(days=7)
+# As many weekdays in a row may be holidays anywhere.
+HOLIDAYS = 4
+# The share of the fitted pauses that are no gaps in the rows.
+USUAL_PAUSES = 0.99
+
+Rows: TypeAlias = tuple[np.ndarray, pd.MultiIndex]
 
 
 class LookbackTransformer(PanelTransformer):
     """A transformer whose rows are made of rows before them, and that remembers those.
 
-    A subclass has a parameter ``calendar`` and calls :meth:`_remember` in ``fit`` and
+    A subclass has a parameter ``calendar`` and calls :meth:`_remember` at the end of ``fit`` and
     :meth:`_recall` in ``transform``.
     """
 
@@ -38,31 +42,30 @@ class LookbackTransformer(PanelTransformer):
         *,
         age: bool = False,
     ) -> None:
-        """Keep the last ``2 * lookback + 1`` days: rows of half of them see their whole past.
+        """Keep the last ``2 * lookback + 1`` days: rows of half of them can be made again.
 
         With ``age``, a stock that is older than these days and has no row on the first of them gets
         an empty one there: it is not to be taken for a stock that was listed later.
         """
-        codes, self.calendar_ = level_codes(index, "datetime")
+        codes, days = level_codes(index, "datetime")
         # A calendar that does not have the fitted days is an error of fit already.
-        self._unseen_days(self.calendar_)
+        self._told_days(days)
+        self._lookback, self.calendar_, self.history_ = lookback, days, None
         if lookback == 0:
             return
-        first = max(len(self.calendar_) - remembered_days(lookback), 0)
+        first = max(len(days) - remembered_days(lookback), 0)
         tail = codes >= first
         history = pd.DataFrame(values[tail], index[tail], names)
         if age:
             stocks, known = level_codes(index, "instrument")
             older = known[np.setdiff1d(stocks[codes < first], stocks[codes == first])]
-            keys = pd.MultiIndex.from_product([self.calendar_[[first]], older])
+            keys = pd.MultiIndex.from_product([days[[first]], older])
             keys = keys.set_names(["datetime", "instrument"]).reorder_levels(index.names)
             history = pd.concat([history.reindex(keys), history])
         self.history_ = history
 
-    def _recall(
-        self, index: pd.MultiIndex, lookback: int
-    ) -> tuple[tuple[np.ndarray, pd.MultiIndex] | None, pd.DatetimeIndex]:
-        """Give the remembered rows, and the days of the market that ``index`` may not have.
+    def _recall(self, index: pd.MultiIndex, lookback: int) -> tuple[Rows, pd.DatetimeIndex]:
+        """Give the remembered rows, and the days of the market that rows may not have.
 
         Parameters
         ----------
@@ -73,10 +76,15 @@ class LookbackTransformer(PanelTransformer):
 
         Returns
         -------
-        memory : (values, index) or None
+        memory : (values, index)
         calendar : DatetimeIndex
         """
         fitted = cast(pd.DatetimeIndex, self.calendar_)
+        if lookback > self._lookback:
+            raise ValueError(
+                f"{type(self).__name__} was fitted to look back {self._lookback} days and is to "
+                f"look back {lookback}: after a change of parameters, fit again."
+            )
         days = level_codes(index, "datetime")[1]
         if str(days.tz) != str(fitted.tz):
             raise ValueError(
@@ -84,29 +92,23 @@ class LookbackTransformer(PanelTransformer):
                 f"fitted with {fitted.tz}."
             )
         if self.history_ is None:
-            return None, fitted
+            return (np.empty((0, 0)), index[:0]), fitted
         check_same_stamps(fitted, days)
         warn_of_short_lookback(fitted, days, lookback)
+        known = cast(pd.MultiIndex, self.history_.index)
+        warn_of_strangers(known, index)
         both = fitted.union(days)
-        missed = self._unseen_days(both)
-        if self.calendar is None:
-            missed = missed_days(fitted, days)
-        memory = (self.history_.to_numpy(), cast(pd.MultiIndex, self.history_.index))
-        return memory, both.union(missed)
+        missing = self._told_days(both).append(self._untold_days(fitted, both))
+        return (self.history_.to_numpy(), known), both.union(missing)
 
-    def _unseen_days(self, seen: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    def _told_days(self, seen: pd.DatetimeIndex) -> pd.DatetimeIndex:
         """Days of the parameter ``calendar`` between the seen ones."""
         if self.calendar is None:
             return seen[:0]
-        try:
-            given = pd.DatetimeIndex(pd.to_datetime(self.calendar)).tz_localize(None).normalize()
-        except (ValueError, TypeError) as error:
-            raise TypeError(
-                f"calendar must hold the trading days of the market as dates, or be None; got "
-                f"{self.calendar!r}."
-            ) from error
-        known = seen.tz_localize(None).normalize()
-        strange = known[~known.isin(given)]
+        given = self._given_days()
+        known = dates_of(seen)
+        # What comes after the calendar's last day is a day of the market all the same.
+        strange = known[(known <= given.max()) & ~known.isin(given)]
         if len(strange):
             shown = ", ".join(str(day.date()) for day in strange[:3])
             raise ValueError(
@@ -114,15 +116,25 @@ class LookbackTransformer(PanelTransformer):
                 f"{', ...' if len(strange) > 3 else ''}. It must hold every trading day."
             )
         between = given[(given > known.min()) & (given < known.max()) & ~given.isin(known)]
-        return between.unique().tz_localize(seen.tz)
+        return _midnights(between.unique(), seen.tz)
 
+    def _untold_days(self, fitted: pd.DatetimeIndex, seen: pd.DatetimeIndex) -> pd.DatetimeIndex:
+        """Trading days that probably lie in unusual pauses of which no calendar tells."""
+        last = None if self.calendar is None else self._given_days().max()
+        later = seen if last is None else seen[dates_of(seen) >= last]
+        return missed_days(fitted, later)
 
-def check_length(length: Any) -> None:
-    """Raise where a number of steps is none."""
-    if isinstance(length, bool) or not isinstance(length, (int, np.integer)):
-        raise TypeError(f"length must be an int; got {length!r}.")
-    if length < 1:
-        raise ValueError(f"length must be at least 1; got {length}.")
+    def _given_days(self) -> pd.DatetimeIndex:
+        try:
+            given = dates_of(pd.DatetimeIndex(pd.to_datetime(self.calendar)))
+        except (ValueError, TypeError) as error:
+            raise TypeError(
+                f"calendar must hold the trading days of the market as dates, or be None; got "
+                f"{self.calendar!r}."
+            ) from error
+        if len(given) == 0 or given.hasnans:
+            raise ValueError(f"calendar must hold dates, or be None; got {self.calendar!r}.")
+        return given
 
 
 def last_steps(series: np.ndarray, length: int, *, edge: bool = False) -> np.ndarray:
@@ -150,34 +162,54 @@ def last_steps(series: np.ndarray, length: int, *, edge: bool = False) -> np.nda
     return np.pad(cube, before, constant_values=np.nan)
 
 
-def missed_days(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Trading days that probably lie between the fitted days and later ones.
+def missed_days(fitted: pd.DatetimeIndex, seen: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Trading days that probably lie in the unusual pauses between days; with a warning.
+
+    A pause is as long as the weekdays that it passes over, of those on which the market trades.
+    Unusual is one of more than 4, and of more than twice what nearly all of the fitted days have.
 
     Parameters
     ----------
-    fitted, days : DatetimeIndex
-        Sorted days of the fit, and of the rows to transform.
+    fitted, seen : DatetimeIndex
+        Sorted days of the fit, and the days to find pauses between.
 
     Returns
     -------
     missed : DatetimeIndex
-        The weekdays that the fitted days have (Monday to Friday where they are too few to tell),
-        in the pause between; empty where the pause is no longer than a week or than the longest of
-        the fitted days.
     """
-    later = days[days > fitted[-1]]
-    longest = max(USUAL_PAUSE, (fitted[1:] - fitted[:-1]).max() if len(fitted) > 1 else USUAL_PAUSE)
-    if len(later) == 0 or later[0] - fitted[-1] <= longest:
-        return fitted[:0]
-    between = pd.date_range(fitted[-1].normalize(), later[0].normalize(), inclusive="neither")
-    seen = fitted.day_of_week.unique()
-    missed = between[between.day_of_week.isin(seen if len(seen) >= 5 else range(5))]
+    week = fitted.day_of_week.unique()
+    # Monday to Friday, where the days are too few to tell.
+    traded = [day in week if len(week) >= 5 else day < 5 for day in range(7)]
+
+    def pauses(days: pd.DatetimeIndex) -> np.ndarray:
+        dates = dates_of(days).to_numpy().astype("datetime64[D]")
+        return np.busday_count(dates[:-1] + 1, dates[1:], weekmask=traded)
+
+    usual = np.quantile(pauses(fitted), USUAL_PAUSES, method="lower") if len(fitted) > 1 else 0
+    gaps = np.flatnonzero(pauses(seen) > max(HOLIDAYS, 2 * usual))
+    if len(gaps) == 0:
+        return seen[:0]
+    between = [pd.date_range(*dates_of(seen[[gap, gap + 1]]), inclusive="neither") for gap in gaps]
+    missed = between[0].append(between[1:])
+    missed = missed[np.isin(missed.day_of_week, np.flatnonzero(traded))]
+    first, after = seen[gaps[0]].date(), seen[gaps[0] + 1].date()
+    more = f" (and {len(gaps) - 1} more pauses)" if len(gaps) > 1 else ""
     warn_user(
-        f"X goes on at {later[0].date()}, {(later[0] - fitted[-1]).days} days after the last "
-        f"fitted day, {fitted[-1].date()}. About {len(missed)} trading days between are taken as "
-        f"missing; pass their rows too, or fit again, or tell the trading days (calendar=)."
+        f"No row lies between {first} and {after}{more}: about {len(missed)} trading days are "
+        f"taken as missing in the windows after them. Pass their rows too, or tell the days on "
+        f"which the market was open (calendar=)."
     )
-    return missed
+    return _midnights(missed, seen.tz)
+
+
+def dates_of(stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Give the local dates of time stamps, without their zone (which may have no midnight)."""
+    return stamps.tz_localize(None).normalize()
+
+
+def _midnights(days: pd.DatetimeIndex, zone: Any) -> pd.DatetimeIndex:
+    # Some zones have no midnight on the day on which their clocks change, or two.
+    return days.tz_localize(zone, nonexistent="shift_forward", ambiguous=np.ones(len(days), bool))
 
 
 def remembered_days(lookback: int) -> int:
@@ -200,6 +232,16 @@ def warn_of_short_lookback(
         )
 
 
+def warn_of_strangers(known: pd.MultiIndex, index: pd.MultiIndex) -> None:
+    """Warn where no instrument of X is one of the remembered ones."""
+    ours, theirs = (level_codes(each, "instrument")[1] for each in (known, index))
+    if not theirs.isin(ours).any():
+        warn_user(
+            f"No instrument of X is known from fit: X has {theirs[0]!r}, fit saw {ours[0]!r}. "
+            f"Their windows begin with X."
+        )
+
+
 def check_one_stamp_a_day(index: pd.MultiIndex) -> None:
     """Raise where stocks have different time stamps on one day.
 
@@ -207,10 +249,10 @@ def check_one_stamp_a_day(index: pd.MultiIndex) -> None:
     are stamped 16:00 would each miss every other step.
     """
     stamps = index.levels[index.names.index("datetime")]
-    if (stamps == stamps.normalize()).all():
+    if (stamps.tz_localize(None) == dates_of(stamps)).all():
         return
     stamps = index.get_level_values("datetime")
-    days = stamps.normalize()
+    days = dates_of(stamps)
     if len(stamps.unique()) == len(days.unique()):
         return
     pairs = pd.MultiIndex.from_arrays([days, index.get_level_values("instrument")])
@@ -225,12 +267,12 @@ def check_one_stamp_a_day(index: pd.MultiIndex) -> None:
 
 def check_same_stamps(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> None:
     """Raise where a fitted day comes again with another time of day: it would be two steps."""
-    if not (fitted.normalize().is_unique and days.normalize().is_unique):
+    if not (dates_of(fitted).is_unique and dates_of(days).is_unique):
         return
     both = fitted.union(days)
     twice = _days_of_two_stamps(both)
     if len(twice):
-        stamps = both[both.normalize() == twice[0]]
+        stamps = both[dates_of(both) == twice[0]]
         raise ValueError(
             f"X and the fitted rows have different time stamps on one day: {stamps[0]} and "
             f"{stamps[1]}. Give each day one stamp."
@@ -238,5 +280,5 @@ def check_same_stamps(fitted: pd.DatetimeIndex, days: pd.DatetimeIndex) -> None:
 
 
 def _days_of_two_stamps(stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    days = stamps.unique().normalize()
+    days = dates_of(stamps.unique())
     return days[days.duplicated()]

@@ -27,6 +27,9 @@ class SequenceReshaper(PanelTransformer):
     ----------
     n_features : int, default=None
         Number of features F. None: as the names of the columns say, 1 where there are no names.
+    by : {"name", "position"}, default="name"
+        What places the columns of a DataFrame. "name": a feature's name followed by its lag, where
+        the names are such. "position": their order, feature by feature and oldest first.
 
     Attributes
     ----------
@@ -44,10 +47,12 @@ class SequenceReshaper(PanelTransformer):
 
     Notes
     -----
-    Columns of a DataFrame are placed by *name* (a feature's name followed by its lag), so that
-    shuffled ones come out right: features in qlib's order close, open, high, low, vwap, volume,
-    then any others by name. Of qlib's two column levels the last one counts. Without such names,
-    position decides.
+    By name, shuffled columns come out right: features in qlib's order close, open, high, low, vwap,
+    volume, then any others by name. Of qlib's two column levels the last one counts. Without such
+    names, and in an array, position decides.
+
+    By position, any columns may be taken for steps, as some of qlib's models take those of
+    Alpha158, whose numbers are no lags. The features have the names x0, x1, ... then.
 
     References
     ----------
@@ -63,8 +68,9 @@ class SequenceReshaper(PanelTransformer):
             [2., 1.]]])
     """
 
-    def __init__(self, n_features: int | None = None) -> None:
+    def __init__(self, n_features: int | None = None, *, by: str = "name") -> None:
         self.n_features = n_features
+        self.by = by
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> SequenceReshaper:
@@ -84,12 +90,15 @@ class SequenceReshaper(PanelTransformer):
         Raises
         ------
         ValueError
-            The number of columns is no multiple of ``n_features``, or the names lack lags.
+            The number of columns is no multiple of ``n_features``, the names lack lags, or a
+            parameter is not allowed.
         """
         wanted = self.n_features
         if wanted is not None and (not isinstance(wanted, (int, np.integer)) or wanted < 1):
             raise ValueError(f"n_features must be a positive int or None; got {wanted!r}.")
-        X, fields, self.order_ = _sort_by_name(X)
+        if self.by not in ("name", "position"):
+            raise ValueError(f"by must be 'name' or 'position'; got {self.by!r}.")
+        X, fields, self.order_ = self._sort(X)
         columns = check_panel_input(self, X, reset=True)
         if len(columns.shape) != 2:
             raise ValueError(
@@ -124,7 +133,7 @@ class SequenceReshaper(PanelTransformer):
             A WindowArray, with the index, where X has a (datetime, instrument) index.
         """
         check_is_fitted(self)
-        X, fields, _ = _sort_by_name(X)
+        X, fields, _ = self._sort(X)
         columns = np.asarray(check_panel_input(self, X, reset=False))
         if self.order_ is not None and not isinstance(X, pd.DataFrame):
             # An array's columns are those of the table that was fitted, in its order.
@@ -149,6 +158,9 @@ class SequenceReshaper(PanelTransformer):
             index=check_index(X.index),
             fields=self.fields_,
         )
+
+    def _sort(self, X: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | None]:
+        return _sort_by_name(X) if self.by == "name" else (X, None, None)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -175,7 +187,7 @@ def _sort_by_name(X: Any) -> tuple[Any, tuple[str, ...] | None, np.ndarray | Non
         bad = [str(name) for name, is_named in zip(names, named, strict=True) if not is_named]
         raise ValueError(
             f"Columns are placed by a name and a lag, such as CLOSE59; these have none: "
-            f"{', '.join(bad[:5])}. Drop them, or pass an array to go by position."
+            f"{', '.join(bad[:5])}. Drop them, or use by='position'."
         )
     position: dict[tuple[str, int], int] = {}
     for i, match in enumerate(found):

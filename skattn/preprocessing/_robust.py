@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,10 @@ import pandas as pd
 from sklearn.base import OneToOneFeatureMixin
 from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
+from skattn._params import check_count
 from skattn.panel import Clip, Fill, Scale, Step, WindowArray, check_panel_input
 from skattn.preprocessing._base import PanelTransformer, single_task
 
@@ -35,9 +37,9 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
         What missing values become after scaling; 0 is the median. None: they stay NaN, and
         something else must fill them before they reach a regressor.
     subsample : int, default=None
-        Most rows that the statistics are learned from, evenly spaced in the order of X. Medians of
-        a million rows are close to those of all rows of a market, in a fraction of the time. None:
-        all rows.
+        Most rows that the statistics are learned from, drawn at random, the same in each fit.
+        Medians of a million rows are close to those of all rows of a market, in a fraction of the
+        time. None: all rows.
 
     Attributes
     ----------
@@ -104,14 +106,10 @@ class RobustZScore(OneToOneFeatureMixin, PanelTransformer):
                 raise TypeError(f"{name} must be a number or None; got {value!r}.")
         if self.clip is not None and not self.clip > 0:
             raise ValueError(f"clip must be a positive number or None; got {self.clip!r}.")
-        if self.subsample is not None:
-            if isinstance(self.subsample, bool) or not isinstance(self.subsample, Integral):
-                raise TypeError(f"subsample must be an int or None; got {self.subsample!r}.")
-            if self.subsample < 1:
-                raise ValueError(f"subsample must be at least 1; got {self.subsample}.")
+        check_count("subsample", self.subsample, 1, or_none=True)
         X = check_panel_input(self, X, reset=True)
         if self.subsample is not None and self.subsample < len(X):
-            X = X[np.arange(self.subsample) * len(X) // self.subsample]
+            X = X[np.sort(sample_without_replacement(len(X), self.subsample, random_state=0))]
         if isinstance(X, np.ndarray) and X.ndim == 2:
             self.center_, self.scale_ = _median_and_scale(X, np.empty_like(X, order="F"))
             return self

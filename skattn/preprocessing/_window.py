@@ -9,11 +9,11 @@ import pandas as pd
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from skattn._params import check_count
 from skattn.panel import WindowArray, build_windows, check_panel_input
 from skattn.preprocessing._base import single_task
 from skattn.preprocessing._lookback import (
     LookbackTransformer,
-    check_length,
     check_one_stamp_a_day,
     last_steps,
 )
@@ -88,8 +88,8 @@ class RollingWindow(LookbackTransformer):
         ----------
         X : DataFrame with a (datetime, instrument) index, or array-like
             Features; NaN is let through.
-        y : None
-            Ignored.
+        y : object
+            Ignored, but for its index: where y has a (datetime, instrument) index, X must.
 
         Returns
         -------
@@ -101,16 +101,22 @@ class RollingWindow(LookbackTransformer):
             X holds windows already.
         ValueError
             A parameter is out of range; the index is not (datetime, instrument) or has duplicate
-            keys; a column is not numeric or infinite.
+            keys, or X has lost the one that y has; a column is not numeric or infinite.
         """
-        check_length(self.length)
+        check_count("length", self.length, 1)
         if self.fill not in FILLS:
             raise ValueError(f"fill must be one of {FILLS}; got {self.fill!r}.")
-        self._forget()
         values = self._check(X, reset=True)
         if self._by_day:
-            names = list(X.columns)
-            self._remember(values, X.index, names, self.length - 1)
+            self._remember(values, X.index, list(X.columns), self.length - 1)
+            return self
+        if isinstance(getattr(y, "index", None), pd.MultiIndex):
+            raise ValueError(
+                "y has a (datetime, instrument) index, but X has not: its columns would be taken "
+                "for the steps of a series. Where a step before gave an array, "
+                'set_output(transform="pandas") makes it keep the index.'
+            )
+        self._forget()
         return self
 
     def transform(self, X: Any) -> WindowArray | np.ndarray:
@@ -131,12 +137,12 @@ class RollingWindow(LookbackTransformer):
         values = self._check(X, reset=False)
         if not self._by_day:
             return last_steps(values, self.length, edge=self.fill == "ffill+bfill")
-        memory, calendar = self._recall(X.index, self.length - 1)
+        (known, earlier), calendar = self._recall(X.index, self.length - 1)
         return build_windows(
             values,
             X.index,
             self.length,
-            memory=memory,
+            memory=(known.reshape(-1, values.shape[1]), earlier),
             calendar=calendar,
             fields=[str(name) for name in X.columns],
             fill=self.fill,

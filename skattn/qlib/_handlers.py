@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
-from sklearn.preprocessing import FunctionTransformer
 
 from skattn.preprocessing import (
     Alpha158,
@@ -21,7 +19,7 @@ from skattn.preprocessing import (
 )
 from skattn.qlib._processors import Processed, translate_processors
 from skattn.qlib._provider import FIELDS
-from skattn.qlib._settings import Section, day, names, or_none, text, whole
+from skattn.qlib._settings import Section, first_day, last_day, names, or_none, text, whole
 
 HANDLERS = {
     "Alpha158": "close",
@@ -47,7 +45,7 @@ DEFAULT_INFER: dict[str, list] = {
 }
 
 # Ref($close, -2) / Ref($close, -1) - 1, and $close for the day itself.
-_PRICE = r"(?:Ref\(\$(\w+),(-\d+)\)|\$(\w+))"
+_PRICE = r"(?:Ref\(\$(\w+),(-\d{1,4})\)|\$(\w+))"
 LABEL = re.compile(rf"{_PRICE}/{_PRICE}-1")
 
 
@@ -118,14 +116,14 @@ def translate_handler(section: Section, *, series: bool) -> Features:
     data = {
         "instruments": kwargs.read("instruments", _instruments, "csi500", into="instruments"),
         "fields": [*FIELDS, *(["vwap"] if has_vwap or price == "vwap" else [])],
-        "start": kwargs.read("start_time", or_none(day), None, into="start"),
-        "end": kwargs.read("end_time", or_none(day), None, into="end"),
+        "start": kwargs.read("start_time", or_none(first_day), None, into="start"),
+        "end": kwargs.read("end_time", or_none(last_day), None, into="end"),
     }
     if data["start"] is not None and data["end"] is not None and data["start"] > data["end"]:
         raise ValueError(f"{kwargs.at('start_time')} is after {kwargs.at('end_time')}.")
     fit_days = tuple(
-        kwargs.read(key, or_none(day), None, into="the rows that fit gets")
-        for key in ("fit_start_time", "fit_end_time")
+        kwargs.read(key, or_none(check), None, into="the rows that fit gets")
+        for key, check in (("fit_start_time", first_day), ("fit_end_time", last_day))
     )
     _skip_the_rest(kwargs, section)
     return Features(steps, n_features, label, into.label_method, data, fit_days)  # type: ignore
@@ -162,7 +160,7 @@ def reshape(
         steps = [RollingWindow(1)]
     elif d_feat >= 1 and n % d_feat == 0:
         # By position, as qlib does: the names of these columns are no steps.
-        return [FunctionTransformer(np.asarray), SequenceReshaper(n_features=d_feat)]
+        return [SequenceReshaper(n_features=d_feat, by="position")]
     if d_feat != n:
         raise ValueError(f"{at} must be {n}, the number of features a step; got {d_feat}.")
     return steps
@@ -212,8 +210,8 @@ def _read_label(kwargs: Section, price: str) -> tuple[Callable[[pd.DataFrame], p
             if price == (early or base) and horizon > delay:
                 return horizon, delay, price
         raise ValueError(
-            "a return such as 'Ref($close, -2) / Ref($close, -1) - 1', of one price and with "
-            "the later day above"
+            "a return such as 'Ref($close, -2) / Ref($close, -1) - 1', of one price, with the "
+            "later day above, at most 9999 days ahead"
         )
 
     default = f"Ref(${price}, -2)/Ref(${price}, -1) - 1"

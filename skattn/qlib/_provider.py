@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,9 +12,13 @@ import numpy as np
 import pandas as pd
 
 from skattn._warn import warn_user
+from skattn.panel import Day, read_day
+from skattn.qlib._files import check_path, read_text
 
 FIELDS = ("open", "high", "low", "close", "volume")
 PARTS = ("calendars", "instruments", "features")
+# A day, maybe with a time, and no time zone.
+DAY = r"[\d-]+([ T][\d:.]+)?"
 
 # Names that are devices on Windows: qlib writes such a code with a prefix.
 DEVICES = {
@@ -31,8 +36,8 @@ def read_provider(
     uri: str | os.PathLike,
     instruments: str | Sequence[str] = "all",
     fields: Sequence[str] | None = None,
-    start: Any = None,
-    end: Any = None,
+    start: Day = None,
+    end: Day = None,
 ) -> pd.DataFrame:
     r"""Read the daily prices in a provider folder of qlib's, without qlib.
 
@@ -53,13 +58,14 @@ def read_provider(
         Fields to read; a leading "$" is dropped. None: open, high, low, close and volume, and vwap
         where every stock has it.
     start, end : str, date, Timestamp or None, default=None
-        First and last day, both included; they need not be trading days. None: of the calendar.
+        First and last day, both included; they need not be trading days. Texts such as "2024-01"
+        and "2024" stand for all their days, as in pandas' slices. None: of the calendar.
 
     Returns
     -------
     ohlcv : DataFrame of float32
-        A column a field, and the index (datetime, instrument), sorted by day, then by code. Empty
-        where no day or no series lies between ``start`` and ``end``.
+        A column a field, and the index (datetime, instrument), sorted by day, then by code. Empty,
+        with a warning, where no day or no series lies between ``start`` and ``end``.
 
     Raises
     ------
@@ -68,7 +74,10 @@ def read_provider(
         has no file.
     ValueError
         A file is not what it should be: its text names the file, the line and what is wrong. Or
-        ``start`` is after ``end``.
+        ``start`` or ``end`` is no day, or they are in the wrong order; a name of a market, a code
+        or a field is a path; or two codes differ in case alone.
+    TypeError
+        A parameter is of another type.
 
     Notes
     -----
@@ -129,6 +138,12 @@ def read_provider(
         blocks.append(block)
         days.append(rows)
         stocks.append(np.full(len(rows), i))
+    if not blocks:
+        what = repr(instruments) if isinstance(instruments, str) else f"the {len(homes)} codes"
+        warn_user(
+            f"{folder} has nothing of {what} between start={start!r} and end={end!r}: the "
+            f"table is empty. The calendar goes from {calendar[0].date()} to {calendar[-1].date()}."
+        )
     return _table(blocks, days, stocks, calendar, list(homes), names)
 
 
@@ -140,9 +155,7 @@ class _Series(NamedTuple):
 
 
 def _check_folder(uri: Any) -> Path:
-    if not isinstance(uri, str | os.PathLike):
-        raise TypeError(f"uri must be the path of a provider folder; got {uri!r}.")
-    folder = Path(uri).expanduser()
+    folder = check_path("uri", uri)
     missing = [part for part in PARTS if not (folder / part).is_dir()]
     if missing:
         what = (
@@ -155,26 +168,36 @@ def _check_folder(uri: Any) -> Path:
     return folder
 
 
-def _read_lines(path: Path) -> list[tuple[int, str]]:
+def _read_lines(path: Path, what: str) -> list[tuple[int, str]]:
     """Read the lines of a file that are not blank, with their numbers."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}.") from error
-    return [(i, line.strip()) for i, line in enumerate(text.splitlines(), 1) if line.strip()]
+    lines = enumerate(read_text(path, what).splitlines(), 1)
+    return [(i, line.strip()) for i, line in lines if line.strip()]
+
+
+def _read_days(path: Path, lines: list[tuple[int, str]], texts: list[str]) -> pd.DatetimeIndex:
+    """Read a day of each line."""
+    known = [text if re.fullmatch(DAY, text) else None for text in texts]
+    days = pd.DatetimeIndex(pd.to_datetime(known, format="ISO8601", errors="coerce"))
+    for i in np.flatnonzero(days.isna())[:1]:
+        raise ValueError(
+            f"{path}, line {lines[i][0]}: {texts[i]!r} is no day such as 2024-01-31, without a "
+            f"time zone."
+        )
+    return days
+
+
+def _check_names(what: str, names: Iterable[str]) -> None:
+    """Raise where a name would lead to another folder."""
+    for name in names:
+        if re.search(r"[/\\\0]", name) or not name.strip(". "):
+            raise ValueError(f"{what} must be names, not paths; got {name!r}.")
 
 
 def _read_calendar(path: Path) -> pd.DatetimeIndex:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} does not exist: it lists the trading days of the folder.")
-    lines = _read_lines(path)
+    lines = _read_lines(path, "it lists the trading days of the folder")
     if not lines:
         raise ValueError(f"{path} has no day.")
-    calendar = pd.to_datetime([line for _, line in lines], format="ISO8601", errors="coerce")
-    for i in np.flatnonzero(calendar.isna())[:1]:
-        raise ValueError(
-            f"{path}, line {lines[i][0]}: {lines[i][1]!r} is no day such as 2024-01-31."
-        )
+    calendar = _read_days(path, lines, [line for _, line in lines])
     for i in np.flatnonzero(calendar[1:] <= calendar[:-1])[:1]:
         (number, line), before = lines[i + 1], lines[i][1]
         how = "comes twice" if calendar[i + 1] == calendar[i] else f"comes after {before}"
@@ -184,22 +207,10 @@ def _read_calendar(path: Path) -> pd.DatetimeIndex:
 
 def _day_range(calendar: pd.DatetimeIndex, start: Any, end: Any) -> tuple[int, int]:
     """Places of the first day wanted, and behind the last one."""
-    days: list[pd.Timestamp | None] = []
-    for name, value in (("start", start), ("end", end)):
-        try:
-            day = None if value is None else pd.Timestamp(value)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name} must be a day or None; got {value!r}.") from error
-        if day is pd.NaT:
-            raise ValueError(f"{name} must be a day or None; got {value!r}.")
-        days.append(day)
-    first, last = days
-    if first is not None and last is not None and first > last:
+    first, last = read_day("start", start, last=False), read_day("end", end, last=True)
+    if first > last:
         raise ValueError(f"start must not be after end; got {start!r} and {end!r}.")
-    return (
-        0 if first is None else int(calendar.searchsorted(first)),
-        len(calendar) if last is None else int(calendar.searchsorted(last, side="right")),
-    )
+    return int((calendar < first).sum()), int((calendar <= last).sum())
 
 
 def _find_instruments(folder: Path, instruments: Any) -> dict[str, list[Span] | None]:
@@ -218,6 +229,7 @@ def _find_instruments(folder: Path, instruments: Any) -> dict[str, list[Span] | 
 
 
 def _read_spans(home: Path, market: str) -> dict[str, list[Span]]:
+    _check_names("instruments", [market])
     path = home / f"{market.lower()}.txt"
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in home.glob("*.txt"))) or "none"
@@ -225,7 +237,7 @@ def _read_spans(home: Path, market: str) -> dict[str, list[Span]]:
             f"{path} does not exist; the folder has the markets: {known}. Codes are passed as a "
             f"list."
         )
-    lines = _read_lines(path)
+    lines = _read_lines(path, "it lists the stocks of a market")
     cells = [line.split("\t") for _, line in lines]
     for (number, line), cell in zip(lines, cells, strict=True):
         if len(cell) < 3 or not cell[0].strip():
@@ -233,14 +245,10 @@ def _read_spans(home: Path, market: str) -> dict[str, list[Span]]:
                 f"{path}, line {number}: {line!r} is not a code, a first and a last day, with tabs "
                 f"between."
             )
-    ends = [
-        pd.to_datetime([cell[i] for cell in cells], format="ISO8601", errors="coerce")
-        for i in (1, 2)
-    ]
-    for i in np.flatnonzero(ends[0].isna() | ends[1].isna() | (ends[0] > ends[1]))[:1]:
+    ends = [_read_days(path, lines, [cell[i].strip() for cell in cells]) for i in (1, 2)]
+    for i in np.flatnonzero(ends[0] > ends[1])[:1]:
         number, line = lines[i]
-        why = "the first day is after the last" if ends[0][i] > ends[1][i] else "days that are none"
-        raise ValueError(f"{path}, line {number}: {line!r}: {why}.")
+        raise ValueError(f"{path}, line {number}: {line!r}: the first day is after the last.")
     spans: dict[str, list[Span]] = {}
     for cell, first, last in zip(cells, *ends, strict=True):
         spans.setdefault(cell[0].strip(), []).append((first, last))
@@ -251,10 +259,16 @@ def _read_spans(home: Path, market: str) -> dict[str, list[Span]]:
 
 def _find_homes(folder: Path, codes: Iterable[str], *, is_market: bool) -> dict[str, Path]:
     """Folders of the codes that have one."""
-    homes = {}
+    homes: dict[str, Path] = {}
+    codes_of: dict[Path, str] = {}
+    _check_names("codes of instruments", codes)
     for code in codes:
         name = f"_qlib_{code}" if code.upper() in DEVICES else code
-        homes[code] = folder / "features" / name.lower()
+        home = homes[code] = folder / "features" / name.lower()
+        if codes_of.setdefault(home, code) != code:
+            raise ValueError(
+                f"{codes_of[home]!r} and {code!r} are the same stock: codes have no case."
+            )
     missing = [code for code, home in homes.items() if not home.is_dir()]
     if not missing:
         return homes
@@ -272,12 +286,14 @@ def _check_fields(fields: Sequence[str] | None, homes: dict[str, Path]) -> list[
     if fields is None:
         vwap = all((home / "vwap.day.bin").is_file() for home in homes.values())
         return [*FIELDS, *(["vwap"] if vwap else [])]
-    names = [] if isinstance(fields, str) else list(fields)
+    listed = isinstance(fields, Iterable) and not isinstance(fields, str)
+    names = list(fields) if listed else []
     if not names or not all(isinstance(name, str) for name in names):
         raise TypeError(
             f"fields must be a list of names, such as ['open', 'close'], or None; got {fields!r}."
         )
     names = [name.removeprefix("$") for name in names]
+    _check_names("fields", names)
     if len({name.lower() for name in names}) < len(names):
         raise ValueError(f"fields must differ; got {names}.")
     return names

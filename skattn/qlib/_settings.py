@@ -9,7 +9,12 @@ from typing import Any
 
 import pandas as pd
 
+from skattn.panel import read_day
+
 REQUIRED = object()
+# A workflow has about a hundred keys, not 10 deep; aliases of aliases soon make millions.
+MAX_KEYS = 10_000
+MAX_DEPTH = 50
 
 Check = Callable[[Any], Any]
 
@@ -126,9 +131,12 @@ def leaves(value: Any, path: str = "", above: tuple[int, ...] = ()) -> Iterator[
     """
     if id(value) in above:
         raise ValueError(f"{path} contains itself, through an anchor.")
+    if len(above) > MAX_DEPTH:
+        raise ValueError(f"{path} is more than {MAX_DEPTH} levels deep.")
+    nested = (Mapping, list, tuple)
     if isinstance(value, Mapping):
         parts = list(value.items())
-    elif isinstance(value, list) and any(isinstance(part, (Mapping, list)) for part in value):
+    elif isinstance(value, nested) and any(isinstance(part, nested) for part in value):
         parts = list(enumerate(value))
     else:
         parts = []
@@ -178,17 +186,26 @@ def names(value: Any) -> list[str]:
     return list(value)
 
 
-def day(value: Any) -> pd.Timestamp:
-    """Check for a day."""
-    if isinstance(value, (int, float)):
-        raise ExpectedError("a day such as 2008-01-01")
+def first_day(value: Any, *, last: bool = False) -> pd.Timestamp:
+    """Check for the first day of a span; a text such as "2008" is all its days."""
     try:
-        stamp = pd.Timestamp(value)
-    except (TypeError, ValueError):
+        return read_day("", value, last=last)
+    except ValueError:
         raise ExpectedError("a day such as 2008-01-01") from None
-    if stamp is pd.NaT:
-        raise ExpectedError("a day such as 2008-01-01")
-    return stamp
+
+
+def last_day(value: Any) -> pd.Timestamp:
+    """Check for the last day of a span."""
+    return first_day(value, last=True)
+
+
+def check_size(name: str, values: Mapping) -> None:
+    """Raise where the settings are more than any workflow has: nothing else needs to then."""
+    try:
+        if any(i >= MAX_KEYS for i, _ in enumerate(leaves(values))):
+            raise ValueError(f"more than {MAX_KEYS} keys, aliases written out.")
+    except ValueError as error:
+        raise ValueError(f"{name} is no workflow: {error}") from None
 
 
 def or_none(check: Check) -> Check:

@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
+from skattn.qlib._files import check_path
+
 
 def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> pd.DataFrame:
     """Read which concepts each stock belongs to, as qlib keeps it for HIST.
@@ -33,6 +35,8 @@ def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> 
     pickle.UnpicklingError
         The index asks for anything beyond what a dict of codes and numbers needs. Nothing of what
         it asks for is imported or run.
+    TypeError, FileNotFoundError
+        ``npy`` or ``index_npy`` is no path, or there is no such file.
     ValueError
         A file is not what it should be, or a row lies outside the matrix.
 
@@ -64,8 +68,8 @@ def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> 
     SH600000    1.0  1.0
     SZ000001    1.0  0.0
     """
-    matrix = _read_matrix(Path(npy).expanduser())
-    rows = _read_index(Path(index_npy).expanduser())
+    matrix = _read_matrix(check_path("npy", npy))
+    rows = _read_index(check_path("index_npy", index_npy))
     outside = {code: row for code, row in rows.items() if not 0 <= row < len(matrix)}
     if outside:
         code, row = next(iter(outside.items()))
@@ -87,6 +91,8 @@ def _read_matrix(path: Path) -> np.ndarray:
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
         got = getattr(matrix, "shape", type(matrix).__name__), getattr(matrix, "dtype", None)
         raise ValueError(f"{path} must hold a matrix of numbers (row x concept); got {got}.")
+    if 0 in matrix.shape:
+        raise ValueError(f"{path} must have a row and a concept at least; got {matrix.shape}.")
     matrix = matrix.astype(np.float32)
     if not (np.isfinite(matrix) & (matrix >= 0)).all():
         raise ValueError(f"{path} must hold 0 and 1, or weights; it has negative or missing ones.")
@@ -98,7 +104,7 @@ def _read_index(path: Path) -> dict[str, int]:
         is_npy = file.read(6) == b"\x93NUMPY"
         file.seek(0)
         try:
-            found = _read_pickled_dict(file) if is_npy else json.load(file)
+            found = _read_pickled_dict(file) if is_npy else _read_json(file)
         except pickle.UnpicklingError as error:
             raise pickle.UnpicklingError(f"{path}: {error}") from None
         except Exception as error:
@@ -113,6 +119,17 @@ def _read_index(path: Path) -> dict[str, int]:
     ):
         raise ValueError(f"{path} must hold a dict of str (instrument) to int (row).")
     return found
+
+
+def _read_json(file: BinaryIO) -> Any:
+    def no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            keys = [key for key, _ in pairs]
+            raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} comes twice")
+        return found
+
+    return json.load(file, object_pairs_hook=no_key_twice)
 
 
 def _read_pickled_dict(file: BinaryIO) -> Any:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn import config_context
-from sklearn.pipeline import Pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch
 
 from skattn.model_selection import DateSplit
 from skattn.preprocessing import CrossSectionalTarget
+from skattn.qlib._files import check_path
 from skattn.qlib._handlers import Features, find_dataset, reshape, translate_handler
 from skattn.qlib._models import find_model, make_regressor
-from skattn.qlib._settings import Ledger, Section, day
+from skattn.qlib._settings import Ledger, Section, check_size, first_day, last_day
 from skattn.qlib._yaml import read_yaml
 
 PROVIDER = "~/.qlib/qlib_data/cn_data"
@@ -62,12 +62,15 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     ValueError, TypeError
         A class that skattn does not have, a value of the wrong kind or out of range, a key that
         is missing, segments that overlap: the text names the key and says what is allowed. Or the
-        file is no YAML, names a key twice, or is a jinja template.
+        file is no YAML, names a key twice, is a jinja template, or has 10,000 keys and more.
     FileNotFoundError
         There is no such file.
 
     Notes
     -----
+    *Days.* A year or month as text is all its days: a segment ``["2010", "2012-06"]`` goes from the
+    first of January to the end of June.
+
     *Models.* ALSTM, GRU, LSTM and TransformerModel, for DatasetH and for TSDatasetH (``_ts``), SFM
     and HIST. What a workflow leaves out has qlib's default, not skattn's. Files of HIST are looked
     for here, then beside the YAML.
@@ -165,7 +168,7 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     """
     config, folder = path_or_dict, None
     if isinstance(path_or_dict, str | os.PathLike):
-        path = Path(path_or_dict).expanduser()
+        path = check_path("path_or_dict", path_or_dict)
         config, folder = read_yaml(path), path.parent
     if not isinstance(config, Mapping):
         raise TypeError(f"path_or_dict must be a path or a mapping; got {path_or_dict!r}.")
@@ -174,6 +177,7 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
             "BASE_CONFIG_PATH: a workflow on top of another one is not read. Merge the two into "
             "one file."
         )
+    check_size("The mapping" if folder is None else str(path_or_dict), config)
     ledger = Ledger()
     whole = Section("", config, ledger)
     task = whole.section("task")
@@ -212,9 +216,8 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     data = {"uri": init.read("provider_uri", _read_uri, PROVIDER, into="uri"), **features.data}
     settings.skip_rest("skattn has no such setting of a dataset")
     _account_for_the_rest(whole)
-    named = [(type(step).__name__.lower(), step) for step in steps]
     return Bunch(
-        pipeline=Pipeline([*named, ("model", regressor)]),
+        pipeline=Pipeline([*make_pipeline(*steps).steps, ("model", regressor)]),
         label=features.label,
         cv=cv,
         data=data,
@@ -229,7 +232,10 @@ def _read_segments(section: Section) -> tuple[dict[str, tuple], DateSplit]:
     def pair(value: Any) -> tuple[pd.Timestamp | None, ...]:
         if not isinstance(value, (list, tuple)) or len(value) != 2:
             raise ValueError("a pair of days")
-        return tuple(None if each is None else day(each) for each in value)
+        return tuple(
+            None if each is None else check(each)
+            for each, check in zip(value, (first_day, last_day), strict=True)
+        )
 
     found = {
         name: section.read(name, pair, into="cv")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
+
+from skattn.qlib._files import read_text
+from skattn.qlib._settings import MAX_KEYS
 
 JINJA = re.compile(r"\{\{|\{%")
 # YAML 1.2's numbers, as qlib reads them. PyYAML speaks YAML 1.1, to which 1e-3 is a text.
@@ -17,8 +19,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     Raises
     ------
+    FileNotFoundError
+        There is no such file.
     ValueError
-        It is no YAML, no mapping, names a key twice, or is a template.
+        It is no YAML, no mapping, names a key twice, is a template, or has very many keys.
     """
     try:
         import yaml
@@ -31,18 +35,27 @@ def read_yaml(path: Path) -> dict[str, Any]:
     class Loader(yaml.SafeLoader):
         """Plain values; numbers as in YAML 1.2; no key twice."""
 
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
-            seen: set = set()
+        def compose_mapping_node(self, anchor: Any) -> Any:
+            node = super().compose_mapping_node(anchor)
+            seen: set[str] = set()
             for key, _ in node.value:
-                if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-                    raise yaml.constructor.ConstructorError(
+                if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                    continue
+                if key.value in seen:
+                    raise yaml.composer.ComposerError(
                         None, None, f"the key {key.value!r} comes twice", key.start_mark
                     )
                 seen.add(key.value)
-            return super().construct_mapping(node, deep)
+            return node
+
+        def flatten_mapping(self, node: Any) -> None:
+            super().flatten_mapping(node)
+            # Merges of merges double with each level.
+            if len(node.value) > MAX_KEYS:
+                raise ValueError(f"merges make more than {MAX_KEYS} keys")
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", FLOAT, list("-+.0123456789"))
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path, "load_workflow reads a workflow of qlib's in YAML")
     for number, line in enumerate(text.splitlines(), 1):
         if JINJA.search(line):
             raise ValueError(
@@ -52,7 +65,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         # A subclass of SafeLoader: it makes no objects.
         config = yaml.load(text, Loader)
-    except yaml.YAMLError as error:
+    except Exception as error:
+        # Values that are none, such as the day 2020-13-45, raise what Python raises.
         raise ValueError(f"{path} is no YAML that can be read: {error}") from error
     if not isinstance(config, dict):
         raise ValueError(f"{path} must hold a mapping; got {type(config).__name__}.")

@@ -67,6 +67,19 @@ class Samples:
             return np.arange(len(self))
         return pd.factorize(self.days, sort=True)[0]
 
+    def rows_by_day(self) -> list[np.ndarray]:
+        """Give the row numbers of each day: days in order, and stocks by name within a day.
+
+        So that sums over a day's stocks do not depend, in any bit, on the order of rows.
+        """
+        day = self.day_codes()
+        stock = np.zeros(len(self), dtype=int)
+        if self.instruments is not None:
+            codes, names = pd.factorize(self.instruments)
+            stock = names.astype(str).argsort().argsort()[codes]
+        order = np.lexsort((stock, day))
+        return np.split(order, np.flatnonzero(np.diff(day[order])) + 1)
+
     def whole_days(self, rows: np.ndarray) -> np.ndarray:
         """Widen a mask of rows to all the rows of their days."""
         codes = self.day_codes()
@@ -131,7 +144,7 @@ class DayBatches(Batches):
     ) -> None:
         super().__init__(samples, days_per_batch, seed=seed, first_epoch=first_epoch)
         self.context = context
-        self.days = rows_by_day(samples.day_codes())
+        self.days = samples.rows_by_day()
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._order(len(self.days))
@@ -149,12 +162,6 @@ class DayBatches(Batches):
         padded = {name: _pad(values, present, 0) for name, values in inputs.items()}
         padded["present"] = torch.from_numpy(present)
         return padded, _pad(samples.y[rows], present, np.nan)
-
-
-def rows_by_day(codes: np.ndarray) -> list[np.ndarray]:
-    """Row numbers of each day, days in order."""
-    order = codes.argsort(kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1)
 
 
 def gather(X: WindowArray | np.ndarray, rows: np.ndarray | slice) -> np.ndarray:

@@ -11,7 +11,7 @@ from sklearn.callback import CallbackContext
 from skorch.callbacks import Callback
 
 from skattn.metrics import ic_score, rank_ic_score
-from skattn.training.batches import Batch, Samples, rows_by_day
+from skattn.training.batches import Batch, Samples
 
 # What early stopping can watch: whether less is better.
 MONITORS = {"valid_loss": True, "valid_ic": False, "valid_rank_ic": False}
@@ -68,7 +68,7 @@ class ValidScore(Callback):
         self.predicted_ = []
         # Batches of days come in the order of the days, others in that of the rows.
         if net.cross_sectional:
-            samples = samples.rows(np.concatenate(rows_by_day(samples.day_codes())))
+            samples = samples.rows(np.concatenate(samples.rows_by_day()))
         score = _SCORES[self.name](samples.y, predicted, days=samples.days)
         if np.isnan(score):
             raise ValueError(

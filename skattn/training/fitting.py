@@ -7,11 +7,12 @@ import copy
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.base import clone
 from skorch.callbacks import EarlyStopping
 
 from skattn._warn import warn_user
-from skattn.panel import resolve_purge
+from skattn.panel import label_reach, resolve_purge
 from skattn.training.batches import FitData, Samples
 from skattn.training.callbacks import MONITORS, EpochTasks, FiniteLoss, ValidScore, ValueClipping
 from skattn.training.checkpoint import Checkpoint
@@ -72,6 +73,9 @@ def split_rows(
     check_days(estimator, net, samples, fitting=True)
     if valid is not None:
         check_days(estimator, net, valid, fitting=True, name="X_val")
+        reach = label_reach(y)
+        purge = resolve_purge(estimator.purge, None) if reach is None else reach
+        _check_validation_days(samples, valid, purge)
         data = FitData(trainable(net, samples), trainable(net, valid))
     elif _stops_early(estimator, samples.days is not None):
         masks = chronological_holdout(
@@ -89,6 +93,31 @@ def split_rows(
             f"{'X' if valid is None else 'X_val'} or y an index with a level 'datetime'."
         )
     return data
+
+
+def _check_validation_days(samples: Samples, valid: Samples, purge: int) -> None:
+    """Warn where validation rows given by the user do not lie after those trained on."""
+    if samples.days is None or valid.days is None:
+        return
+    days, later = samples.days[samples.labelled()], valid.days[valid.labelled()]
+    last, first = days.max(), later.min()
+    if first <= last:
+        shared = later.unique().intersection(days.unique())
+        warn_user(
+            f"X_val begins at {first.date()}, but X ends at {last.date()} (both have "
+            f"{len(shared)} days in common): early stopping would judge by days that are trained "
+            f"on, or that lie before such days. Give X_val days after those of X."
+        )
+        return
+    between = pd.date_range(last, first, inclusive="neither")
+    # Holidays are not known, and count as trading days.
+    n_between = int(between.day_of_week.isin(days.day_of_week.unique()).sum())
+    if n_between < purge:
+        warn_user(
+            f"X_val begins at {first.date()}, and X ends at {last.date()}, with {n_between} "
+            f"trading days between; labels of X reach {purge} days ahead, and so are made of "
+            f"prices of X_val. Leave {purge} days out between them."
+        )
 
 
 def check_days(

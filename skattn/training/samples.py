@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from skattn._warn import warn_user
 from skattn.panel import (
     WindowArray,
     align_y,
@@ -45,6 +46,8 @@ def check_samples(
     windows = check_windows(estimator, X, reset=reset)
     check_consistent_length(windows, y, days, instruments)
     align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
+    if estimator._fit_ndim == 2 and not suffix and days_of(None, X, required=False) is None:
+        _warn_of_lost_index(windows.shape[1], y)
     labels = check_labels(y, f"y{suffix}")
     for first in range(0, len(windows), CHUNK):
         gather_finite(windows, slice(first, first + CHUNK), f"X{suffix}")
@@ -91,6 +94,17 @@ def _refuse_flat_windows(X: pd.DataFrame, name: str) -> None:
             f"X has the flat columns of {len(stems)} fields ({', '.join(sorted(stems))}), which "
             f"{name} would take for one series of {X.shape[1]} steps. Put a "
             f"skattn.preprocessing.SequenceReshaper() before it, or use layout='windows'."
+        )
+
+
+def _warn_of_lost_index(n_columns: int, y: Any) -> None:
+    """A 2-D array beside an indexed y may be a table whose index a step before has dropped."""
+    if instruments_of(y) is not None and days_of(None, y, required=False) is not None:
+        warn_user(
+            f"X is a 2-D array without the (datetime, instrument) index that y has: its "
+            f"{n_columns} columns are taken for time steps of one field. If they are "
+            f'fields, and a step before lost the index, set_output(transform="pandas") on that '
+            f"step keeps it. If they are time steps, pass X[:, :, None]."
         )
 
 
