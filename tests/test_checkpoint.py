@@ -232,7 +232,8 @@ def test_other_fits_have_folders_of_their_own(windows, tmp_path):
         assert trained(model, data) == 1
         assert len(list(tmp_path.iterdir())) == n
         assert trained(model, data) == 0
-    explicit = small(max_epochs=1, checkpoint=tmp_path).fit(X, y, X_val=X[:50], y_val=y[:50])
+    with pytest.warns(UserWarning, match="X_val"):
+        explicit = small(max_epochs=1, checkpoint=tmp_path).fit(X, y, X_val=X[:50], y_val=y[:50])
     assert explicit.n_iter_ == 1
     assert len(list(tmp_path.iterdir())) == n + 1
 
