@@ -1,7 +1,7 @@
 """The ground floor: (datetime, instrument) tables and lazily gathered windows."""
 
 from skattn.panel._check import check_numeric, check_panel_input
-from skattn.panel._dates import Day, read_day
+from skattn.panel._dates import Day, dates_of, read_day
 from skattn.panel._index import (
     align_y,
     check_index,
@@ -30,6 +30,7 @@ __all__ = [
     "check_index",
     "check_numeric",
     "check_panel_input",
+    "dates_of",
     "days_of",
     "from_long",
     "instruments_of",

@@ -1,4 +1,4 @@
-"""Days as people write them: the bounds of a span."""
+"""Days: of time stamps, and as people write them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import numpy as np
 import pandas as pd
 
 Day = str | datetime.date | np.datetime64 | None
+
+
+def dates_of(stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
+    """Give the local dates of time stamps, without their zone, which may lack a midnight."""
+    return stamps.tz_localize(None).normalize()
 
 
 def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:

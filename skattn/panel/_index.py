@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skattn.panel._dates import dates_of
+
 LEVELS = ("datetime", "instrument")
 
 
@@ -201,7 +203,7 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
     if days.hasnans:
         rows = np.flatnonzero(days.isna())
         raise ValueError(f"The trading day is missing in {_count(len(rows))}: {_head(rows)}.")
-    return days.tz_localize(None).normalize()
+    return dates_of(days)
 
 
 def is_number(values: Any) -> bool:

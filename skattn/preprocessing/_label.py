@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 import pandas as pd
 
-from skattn.panel import check_index, lay_out, level_codes
+from skattn.panel import check_index, dates_of, lay_out, level_codes
 
 
 def make_label(
@@ -113,7 +113,7 @@ def make_label(
 
 def _check_daily(stamps: pd.DatetimeIndex) -> None:
     """Raise where a day has more than one time stamp: the steps of a label are days."""
-    days = stamps.normalize()
+    days = dates_of(stamps)
     if not days.is_unique:
         day = days[days.duplicated()][0]
         times = ", ".join(str(stamp.time()) for stamp in stamps[days == day][:3])

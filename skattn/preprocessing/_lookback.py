@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skattn._warn import warn_user
-from skattn.panel import level_codes
+from skattn.panel import dates_of, level_codes
 from skattn.preprocessing._base import PanelTransformer
 
 # As many weekdays in a row may be holidays anywhere.
@@ -200,11 +200,6 @@ def missed_days(fitted: pd.DatetimeIndex, seen: pd.DatetimeIndex) -> pd.Datetime
         f"which the market was open (calendar=)."
     )
     return _midnights(missed, seen.tz)
-
-
-def dates_of(stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Give the local dates of time stamps, without their zone (which may have no midnight)."""
-    return stamps.tz_localize(None).normalize()
 
 
 def _midnights(days: pd.DatetimeIndex, zone: Any) -> pd.DatetimeIndex:
