@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,14 +24,11 @@ def ohlcv(ragged_ohlcv):
 
 
 @pytest.fixture(scope="session")
-def qlib_features(tmp_path_factory, write_provider):
-    """What one of qlib's loaders gives of a table, as a function of the table and its name."""
+def open_provider():
+    """Point qlib to a provider folder, as a function of the folder."""
     qlib = pytest.importorskip("qlib")
-    loaders = pytest.importorskip("qlib.contrib.data.loader")
 
-    def load(ohlcv: pd.DataFrame, loader: str) -> pd.DataFrame:
-        folder = tmp_path_factory.mktemp("provider")
-        write_provider(ohlcv, folder)
+    def open_folder(folder: Path) -> None:
         # kernels=1 and threads: in this process, whatever the machine.
         qlib.init(
             provider_uri=str(folder),
@@ -41,6 +39,19 @@ def qlib_features(tmp_path_factory, write_provider):
             joblib_backend="threading",
             logging_level=logging.ERROR,
         )
+
+    return open_folder
+
+
+@pytest.fixture(scope="session")
+def qlib_features(tmp_path_factory, write_provider, open_provider):
+    """What one of qlib's loaders gives of a table, as a function of the table and its name."""
+    loaders = pytest.importorskip("qlib.contrib.data.loader")
+
+    def load(ohlcv: pd.DataFrame, loader: str) -> pd.DataFrame:
+        folder = tmp_path_factory.mktemp("provider")
+        write_provider(ohlcv, folder)
+        open_provider(folder)
         return getattr(loaders, loader)().load("all")["feature"]
 
     return load

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -47,17 +45,8 @@ def codes(provider):
 
 
 @pytest.fixture(scope="module")
-def qlib_features(provider):
-    qlib = pytest.importorskip("qlib")
-    qlib.init(
-        provider_uri=str(provider),
-        region="us",
-        expression_cache=None,
-        dataset_cache=None,
-        kernels=1,
-        joblib_backend="threading",
-        logging_level=logging.ERROR,
-    )
+def qlib_features(provider, open_provider):
+    open_provider(provider)
     data = pytest.importorskip("qlib.data").D
 
     def features(instruments, fields, start=None, end=None):
@@ -146,3 +135,14 @@ def test_what_qlib_passes_over_in_silence(provider, qlib_features, codes):
     assert qlib_features([codes[0]], ["factor"]).isna().all(axis=None)
     with pytest.raises(FileNotFoundError, match="factor"):
         read_provider(provider, [codes[0]], ["factor"])
+
+
+@pytest.mark.realdata
+def test_real_prices(real_ohlcv, write_provider, open_provider, tmp_path):
+    """The last test of this file: it points qlib elsewhere."""
+    write_provider(real_ohlcv, tmp_path)
+    open_provider(tmp_path)
+    data = pytest.importorskip("qlib.data").D
+    theirs = data.features(data.instruments("all"), [f"${field}" for field in FIELDS])
+    assert len(theirs) > 200_000
+    assert_same_bits(read_provider(tmp_path), theirs)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import logging
 
 import numpy as np
 import pytest
@@ -123,17 +122,8 @@ def test_defaults_are_those_of_qlibs_signatures(config, module):
 
 
 @pytest.fixture(scope="module")
-def handlers(provider):
-    qlib = pytest.importorskip("qlib")
-    qlib.init(
-        provider_uri=str(provider),
-        region="us",
-        expression_cache=None,
-        dataset_cache=None,
-        kernels=1,
-        joblib_backend="threading",
-        logging_level=logging.ERROR,
-    )
+def handlers(provider, open_provider):
+    open_provider(provider)
     return pytest.importorskip("qlib.contrib.data.handler")
 
 
