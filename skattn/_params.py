@@ -10,6 +10,11 @@ from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import InvalidParameterError
 
 
+def is_count(value: Any, least: int = 0) -> bool:
+    """Whether a value is an integer of at least ``least``, and no bool."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
 def check_count(name: str, value: Any, least: int, *, or_none: bool = False) -> None:
     """Raise where a parameter is not an integer of at least ``least``.
 
@@ -40,7 +45,7 @@ def check_count(name: str, value: Any, least: int, *, or_none: bool = False) -> 
     """
     if or_none and value is None:
         return
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+    if not is_count(value, least):
         allowed = f"an integer of at least {least}" + (" or None" if or_none else "")
         raise InvalidParameterError(f"{name} must be {allowed}; got {value!r}.")
 

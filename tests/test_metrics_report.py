@@ -274,7 +274,7 @@ def test_by_day_has_the_daily_ic(signal) -> None:
 
 
 @pytest.mark.parametrize("by", ["month", "year", "fold", "sector"])
-def test_each_group_has_the_report_of_its_rows(signal, market, by: str) -> None:
+def test_each_group_has_the_report_of_its_rows(signal, by: str) -> None:
     label, predicted = signal
     days = days_of(label)
     keys = {

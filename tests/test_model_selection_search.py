@@ -71,7 +71,7 @@ def halving_of_trees(cv):
     return HalvingRandomSearchCV(*BOOSTING, n_candidates=2, cv=cv, random_state=0, **resources)
 
 
-def scores_of(search) -> list[float]:
+def scores_of(search) -> list[list[float]]:
     results = search.cv_results_
     return [results[f"split{i}_test_score"].tolist() for i in range(search.n_splits_)]
 
@@ -89,7 +89,7 @@ def test_nested_searches_show_the_reach_of_labels(data) -> None:
     X, y = data
     inner, outer = PurgedDailyKFold(3), DailyTimeSeriesSplit(2)
 
-    def nested(inner, y) -> list[float]:
+    def nested(inner, y) -> list[list[list[float]]]:
         result = cross_validate(grid_search(inner), X, y, cv=outer, return_estimator=True)
         return [scores_of(search) for search in result["estimator"]]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from skattn._params import is_count
 from skattn.panel import label_reach
 
 
@@ -73,11 +74,7 @@ def holding_days(y: Any) -> int | None:
     if horizon is None or "delay" not in y.attrs:
         return None
     delay = y.attrs["delay"]
-    if (
-        isinstance(delay, bool)
-        or not isinstance(delay, int | np.integer)
-        or not 0 <= delay < horizon
-    ):
+    if not is_count(delay) or delay >= horizon:
         raise ValueError(
             f'y_true.attrs["delay"] must be an int, at least 0 and less than '
             f'y_true.attrs["horizon"], which is {horizon}; got {delay!r}.'

@@ -215,10 +215,11 @@ def signal_report(
     2     ...
     """
     row_days = days_of(days, y_true, y_pred, what="y_true")
-    groups = None if by is None or _is_name(by, "day") else _groups_of(by, row_days, y_true)
+    by_day = isinstance(by, str) and by == "day"
+    groups = None if by is None or by_day else _groups_of(by, row_days, y_true)
     rows = labelled_rows(y_true, y_pred, row_days, groups)
     table = _daily_table(rows, quantile)
-    if _is_name(by, "day"):
+    if by_day:
         return table
     holding = holding_days(y_true)
     calendar = rows.calendar.get_level_values(-1).unique().sort_values()
@@ -230,10 +231,6 @@ def signal_report(
         for _, part in table.groupby(level=0, sort=False, observed=True)
     ]
     return pd.DataFrame(summaries, index=table.index.unique(level=0), dtype=float)
-
-
-def _is_name(by: Any, name: str) -> bool:
-    return isinstance(by, str) and by == name
 
 
 def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:

@@ -158,7 +158,7 @@ class DailySplitter(BaseCrossValidator):
 
 
 def rows_on(days: np.ndarray, day_of_row: np.ndarray, n_days: int) -> np.ndarray:
-    """Find all rows of some days, given as positions in the calendar."""
+    """Find all rows of some days, given as positions in the calendar or a mask of it."""
     chosen = np.zeros(n_days, dtype=bool)
     chosen[days] = True
     return np.flatnonzero(chosen[day_of_row])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import Any
 
 import pandas as pd
 
+from skattn._params import is_count
 from skattn._warn import warn_user
 
 # The reach of qlib's label, Ref($close, -2) / Ref($close, -1) - 1.
@@ -45,7 +45,7 @@ def label_reach(y: Any) -> int | None:
     if not is_label or "horizon" not in y.attrs:
         return None
     horizon = y.attrs["horizon"]
-    if not _is_count(horizon):
+    if not is_count(horizon):
         raise ValueError(
             f'y.attrs["horizon"] must be the days ahead that the label reaches, an int of at '
             f"least 0; got {horizon!r}."
@@ -88,7 +88,7 @@ def resolve_purge(purge: int | str, y: Any) -> int:
     reach = label_reach(y)
     if isinstance(purge, str) and purge == "auto":
         return USUAL_REACH if reach is None else reach
-    if not _is_count(purge):
+    if not is_count(purge):
         raise ValueError(f'purge must be "auto" or an int of at least 0; got {purge!r}.')
     days = int(purge)
     if reach is not None and reach > days:
@@ -97,7 +97,3 @@ def resolve_purge(purge: int | str, y: Any) -> int:
             f'days are made of prices of the days that follow. Use purge="auto" or purge={reach}.'
         )
     return days
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 0

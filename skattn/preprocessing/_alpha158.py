@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
-from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._params import check_count
@@ -301,9 +300,7 @@ class Alpha158(OhlcvTransformer):
         return out
 
     def _transform_array(self, X: Any, sources: list[str]) -> np.ndarray:
-        if self._fit_ndim is None:
-            raise ValueError(f"Alpha158 was fitted on a table; got {type(X).__name__}.")
-        X = check_panel_input(self, X, reset=False)
+        X = self._check_array(X)
         cube = np.asarray(X, dtype=np.float32)
         cube = cube[:, :, None] if cube.ndim == 2 else cube
         cube = np.where(cube == 0, np.float32(np.nan), cube)
@@ -318,13 +315,6 @@ class Alpha158(OhlcvTransformer):
         }
         return np.ascontiguousarray(self._compute(fields, layout, 0).T)
 
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
-
 
 def _features(block: Block, wanted: dict[str, int]) -> Iterator[tuple[str, np.ndarray]]:
     """Compute the wanted columns of a block."""
@@ -335,13 +325,13 @@ def _features(block: Block, wanted: dict[str, int]) -> Iterator[tuple[str, np.nd
             if name in wanted:
                 yield name, block[name[:-1].lower()] / block["close"]
         for family in FAMILIES:
-            prefixes = {PREFIXES[operator] for operator in family.operators}
-            windows = {int(number) for prefix, number in map(_split, wanted) if prefix in prefixes}
+            windows = {
+                int(number) for prefix, number in map(_split, wanted) if prefix in family.operators
+            }
             results_by_window = family.compute(block, sorted(windows)) if windows else ()
             for length, results in results_by_window:
                 for operator, values in results.items():
-                    name = f"{PREFIXES[operator]}{length}"
-                    if name in wanted:
+                    if (name := f"{operator}{length}") in wanted:
                         yield name, values
 
 
@@ -367,11 +357,7 @@ def _fields_of(columns: Sequence[str]) -> list[str]:
         elif name in PRICES:
             needed |= {prefix.lower(), "close"}
         else:
-            needed |= next(
-                set(family.fields)
-                for family in FAMILIES
-                if prefix in {PREFIXES[operator] for operator in family.operators}
-            )
+            needed |= next(set(family.fields) for family in FAMILIES if prefix in family.operators)
     return [field for field in FIELDS if field in needed]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import Tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
@@ -175,12 +174,12 @@ class Alpha360(OhlcvTransformer):
         self._check_table(X, reset=False)
         sources = self._sources()
         self._check_columns(X, sources)
-        (known, earlier), calendar = self._recall(X.index, self.length - 1)
+        memory, calendar = self._recall(X.index, self.length - 1)
         windows = build_windows(
             self._values(X, sources),
             X.index,
             self.length,
-            memory=(known.reshape(-1, len(sources)), earlier),
+            memory=memory,
             calendar=calendar,
             fields=sources,
         )
@@ -242,20 +241,11 @@ class Alpha360(OhlcvTransformer):
         return tuple(fields)
 
     def _transform_array(self, X: Any) -> np.ndarray:
-        if self._fit_ndim is None:
-            raise ValueError(f"Alpha360 was fitted on a table; got {type(X).__name__}.")
-        X = check_panel_input(self, X, reset=False)
+        X = self._check_array(X)
         cube = last_steps(np.asarray(X, dtype=np.float32), self.length)
         cube[cube == 0] = np.nan
         cube = _divide_by_latest(self.fields_)(cube, slice(None))
         return cube if self.layout == "windows" else _flatten(cube)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = ["float32"]
-        return tags
 
 
 def _divide_by_latest(fields: Sequence[str]) -> DivideByLatest:

@@ -122,7 +122,7 @@ def extremes(block: Block, windows: Sequence[int]) -> ByWindow:
             length,
             {
                 "MAX": high / close,
-                "LOW": low / close,
+                "MIN": low / close,
                 "RSV": (close - low) / (high - low + TINY),
                 "IMAX": high_at / length,
                 "IMIN": low_at / length,
@@ -251,7 +251,7 @@ class Family(NamedTuple):
 FAMILIES = (
     Family(("ROC",), ("close",), returns),
     Family(("MA", "STD", "BETA", "RSQR", "RESI"), ("close",), trends),
-    Family(("MAX", "LOW", "RSV", "IMAX", "IMIN", "IMXD"), ("close", "high", "low"), extremes),
+    Family(("MAX", "MIN", "RSV", "IMAX", "IMIN", "IMXD"), ("close", "high", "low"), extremes),
     Family(("QTLU", "QTLD"), ("close",), quantiles),
     Family(("RANK",), ("close",), ranks),
     Family(("CORR",), ("close", "volume"), volume_correlations),

@@ -53,7 +53,7 @@ class LookbackTransformer(PanelTransformer):
         self._lookback, self.calendar_, self.history_ = lookback, days, None
         if lookback == 0:
             return
-        first = max(len(days) - remembered_days(lookback), 0)
+        first = max(len(days) - self._remembered_days(), 0)
         tail = codes >= first
         history = pd.DataFrame(values[tail], index[tail], names)
         if age:
@@ -63,6 +63,9 @@ class LookbackTransformer(PanelTransformer):
             keys = keys.set_names(["datetime", "instrument"]).reorder_levels(index.names)
             history = pd.concat([history.reindex(keys), history])
         self.history_ = history
+
+    def _remembered_days(self) -> int:
+        return 2 * self._lookback + 1
 
     def _recall(self, index: pd.MultiIndex, lookback: int) -> tuple[Rows, pd.DatetimeIndex]:
         """Give the remembered rows, and the days of the market that rows may not have.
@@ -94,7 +97,7 @@ class LookbackTransformer(PanelTransformer):
         if self.history_ is None:
             return (np.empty((0, 0)), index[:0]), fitted
         check_same_stamps(fitted, days)
-        warn_of_short_lookback(fitted, days, lookback)
+        warn_of_short_lookback(fitted, days, lookback, self._remembered_days())
         known = cast(pd.MultiIndex, self.history_.index)
         warn_of_strangers(known, index)
         both = fitted.union(days)
@@ -207,17 +210,11 @@ def _midnights(days: pd.DatetimeIndex, zone: Any) -> pd.DatetimeIndex:
     return days.tz_localize(zone, nonexistent="shift_forward", ambiguous=np.ones(len(days), bool))
 
 
-def remembered_days(lookback: int) -> int:
-    """Count the fitted days to keep: rows of the last ``lookback + 1`` have their whole past."""
-    return 2 * lookback + 1 if lookback else 0
-
-
 def warn_of_short_lookback(
-    calendar: pd.DatetimeIndex, days: pd.DatetimeIndex, lookback: int
+    calendar: pd.DatetimeIndex, days: pd.DatetimeIndex, lookback: int, remembered: int
 ) -> None:
     """Warn where X begins inside the fitted days, at rows whose past is not remembered."""
     position = calendar.searchsorted(days[0])
-    remembered = remembered_days(lookback)
     first_needed = max(position - lookback, 0)
     if position > 0 and first_needed < len(calendar) - remembered:
         warn_user(

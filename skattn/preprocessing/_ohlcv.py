@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import Tags
 
-from skattn.panel import check_index, check_numeric
+from skattn.panel import WindowArray, check_index, check_numeric, check_panel_input
 from skattn.preprocessing._lookback import LookbackTransformer, check_one_stamp_a_day
 
 FIELDS = ("close", "open", "high", "low", "vwap", "volume")
@@ -42,6 +44,14 @@ class OhlcvTransformer(LookbackTransformer):
             self._fit_ndim = None
             self.n_features_in_ = X.shape[1]
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+
+    def _check_array(self, X: Any) -> np.ndarray | WindowArray:
+        """Check X that is no table."""
+        if self._fit_ndim is None:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on a table; got {type(X).__name__}."
+            )
+        return check_panel_input(self, X, reset=False)
 
     def _check_columns(self, X: pd.DataFrame, fields: Sequence[str]) -> None:
         """Raise where X lacks what the fields are read from."""
@@ -87,6 +97,13 @@ class OhlcvTransformer(LookbackTransformer):
                 f"columns {names}, first at {X.index[row]}."
             )
         return values
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = ["float32"]
+        return tags
 
 
 def _read(column: pd.Series, dtype: type = np.float32) -> np.ndarray:

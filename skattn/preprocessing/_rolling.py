@@ -11,7 +11,7 @@ Series are aligned at their ends: of a result that is shorter than the series, t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -55,7 +55,7 @@ def sliding(state: State, merge: Merge, lengths: Iterable[int]) -> Iterator[tupl
             if length & size:
                 whole = part if whole is None else _join(part, whole, covered, merge)
                 covered += size
-        yield length, whole or state
+        yield length, cast(State, whole)
 
 
 def _join(older: State, newer: State, size: int, merge: Merge) -> State:

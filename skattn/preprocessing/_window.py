@@ -137,12 +137,12 @@ class RollingWindow(LookbackTransformer):
         values = self._check(X, reset=False)
         if not self._by_day:
             return last_steps(values, self.length, edge=self.fill == "ffill+bfill")
-        (known, earlier), calendar = self._recall(X.index, self.length - 1)
+        memory, calendar = self._recall(X.index, self.length - 1)
         return build_windows(
             values,
             X.index,
             self.length,
-            memory=(known.reshape(-1, values.shape[1]), earlier),
+            memory=memory,
             calendar=calendar,
             fields=[str(name) for name in X.columns],
             fill=self.fill,

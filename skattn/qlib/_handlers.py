@@ -73,7 +73,7 @@ def find_dataset(section: Section) -> bool:
 
 
 def translate_handler(section: Section, *, series: bool) -> Features:
-    """Translate ``task.dataset.kwargs.handler``, without the reshaping for the model.
+    """Translate ``task.dataset.kwargs.handler``: its features and processors.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def reshape(
     at : str
         Dotted path of ``d_feat``.
     alpha360 : bool
-        Whether the features are windows already.
+        Whether they are Alpha360's: windows already, unless ``series``.
     """
     n = features.n_features
     if series is not None:
@@ -168,11 +168,7 @@ def reshape(
 
 def _alpha158_columns() -> list[str]:
     """Names of the 158, in qlib's order."""
-    index = pd.MultiIndex.from_arrays(
-        [pd.to_datetime(["2024-01-01"]), ["A"]], names=["datetime", "instrument"]
-    )
-    row = pd.DataFrame(1.0, index, [*FIELDS, "vwap"])
-    return list(Alpha158().fit(row).get_feature_names_out())
+    return list(Alpha158()._all_columns())
 
 
 def _processors(kwargs: Section, key: str, default: list) -> list[Section]:
