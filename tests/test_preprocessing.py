@@ -1188,9 +1188,6 @@ def test_rows_whose_past_is_forgotten_are_warned_of():
         warnings.simplefilter("error")
         transformer.transform(table)
         transformer.transform(table[days == days.unique()[-1]])
-        Alpha360(["close"], length=10).fit(table[days < days.unique()[40]]).transform(
-            table[days >= days.unique()[42]]
-        )
 
 
 def test_two_time_stamps_on_one_day():

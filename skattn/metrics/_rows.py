@@ -45,6 +45,11 @@ def labelled_rows(
 
     ``groups`` names the group of each row; none is missing.
     """
+    if _is_indexed(y_true) and _is_indexed(y_pred) and len(y_true) != len(y_pred):
+        raise ValueError(
+            f"y_true has {len(y_true)} rows and y_pred {len(y_pred)}: score the rows that both "
+            f"have, for example y_true.loc[y_pred.index]."
+        )
     check_consistent_length(y_true, y_pred, days, groups)
     align_y(y_true, y_pred, names=("y_true", "y_pred"))
     row_days = days_of(days, y_true, y_pred, what="y_true")
@@ -114,3 +119,7 @@ def range_of_days(
     np.minimum.at(low, day, values)
     np.maximum.at(high, day, values)
     return low, high
+
+
+def _is_indexed(values: Any) -> bool:
+    return isinstance(getattr(values, "index", None), pd.MultiIndex)

@@ -107,8 +107,10 @@ class DailySplitter(BaseCrossValidator):
             As :meth:`split`; or ``ax`` is no Axes.
         """
         _, calendar = self._days(X, y, groups)
-        folds = self._folds(calendar, resolve_purge(self.purge, y))
-        return SplitDisplay(day_roles(folds, calendar), title=repr(self)).plot(ax=ax)
+        purge = resolve_purge(self.purge, y)
+        title = repr(self).replace("purge='auto'", f"purge='auto' ({purge} days)")
+        roles = day_roles(self._folds(calendar, purge), calendar)
+        return SplitDisplay(roles, title=title).plot(ax=ax)
 
     def __repr__(self) -> str:
         """Give the call that makes this splitter, in the order of its signature."""

@@ -15,6 +15,8 @@ def make_label(
 ) -> pd.Series:
     """Make each row's label: the stock's return from ``delay`` to ``horizon`` market days ahead.
 
+    A return over h days is ``horizon=delay + h``: of five days, by default, ``horizon=6``.
+
     The label of day t is ``close[t + horizon] / close[t + delay] - 1``: what a position earns
     that is bought at the close of day t + delay and sold at that of day t + horizon. The
     defaults are qlib's ``Ref($close, -2) / Ref($close, -1) - 1``.
@@ -83,7 +85,10 @@ def make_label(
         if not isinstance(value, Integral) or isinstance(value, bool):
             raise TypeError(f"{name} must be an int, a number of market days; got {value!r}.")
     if not 0 <= delay < horizon:
-        raise ValueError(f"0 <= delay < horizon must hold; got delay={delay}, horizon={horizon}.")
+        raise ValueError(
+            f"0 <= delay < horizon must hold, for a return over horizon - delay days; got "
+            f"delay={delay}, horizon={horizon}."
+        )
     if not isinstance(ohlcv, (pd.DataFrame, pd.Series)):
         raise TypeError(
             f"ohlcv must be a DataFrame or a Series with a (datetime, instrument) index; got "

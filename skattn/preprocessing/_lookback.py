@@ -189,7 +189,17 @@ def missed_days(fitted: pd.DatetimeIndex, seen: pd.DatetimeIndex) -> pd.Datetime
         return np.busday_count(dates[:-1] + 1, dates[1:], weekmask=traded)
 
     usual = np.quantile(pauses(fitted), USUAL_PAUSES, method="lower") if len(fitted) > 1 else 0
-    gaps = np.flatnonzero(pauses(seen) > max(HOLIDAYS, 2 * usual))
+    passed = pauses(seen)
+    gaps = np.flatnonzero(passed > max(HOLIDAYS, 2 * usual))
+    # The pause after the fitted days may be one that a splitter or a selection has made.
+    end = seen.searchsorted(fitted[-1])
+    if end < len(passed) and usual < passed[end] and end not in gaps:
+        warn_user(
+            f"No row lies between {fitted[-1].date()}, the last fitted day, and "
+            f"{seen[end + 1].date()}: the weekdays between ({passed[end]}) are taken for holidays, "
+            f"and windows close up over them. If they were trading days, pass their rows too, or "
+            f"tell the trading days (calendar=)."
+        )
     if len(gaps) == 0:
         return seen[:0]
     between = [pd.date_range(*dates_of(seen[[gap, gap + 1]]), inclusive="neither") for gap in gaps]
@@ -220,7 +230,7 @@ def warn_of_short_lookback(
         warn_user(
             f"X begins at {days[0].date()}, inside the fitted days, and only the last {remembered} "
             f"of these are remembered: the windows of its first days are padded with NaN. Pass the "
-            f"{lookback} days before them too."
+            f"{lookback} days before them too; in a cross-validation, build the windows before it."
         )
 
 

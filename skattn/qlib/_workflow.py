@@ -102,9 +102,10 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
 
     Without a valid segment all epochs are run.
 
-    *The test segment.* To predict it after a fit on train, pass the rows between as well, or tell
-    the steps which days there were, as also for days that are purged:
-    ``pipeline.set_params(alpha360__calendar=ohlcv.index.unique("datetime"))``.
+    *The test segment.* Its first windows reach back over the rows before it: predict all rows and
+    keep those of test, ``pd.Series(pipeline.predict(ohlcv), ohlcv.index).iloc[rows["test"]]``.
+    Where the test rows alone are passed (as ``cross_validate`` does), what lies between the fit and
+    them is missing.
 
     *What differs from qlib.* ``cv`` purges the days whose labels reach into the next segment; qlib
     keeps them. The last batch of an epoch is not dropped. Lookback ends where the table does: qlib

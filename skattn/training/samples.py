@@ -122,8 +122,8 @@ def gather_finite(X: WindowArray | np.ndarray, rows: slice | np.ndarray, what: s
                 f"Input {what} contains NaN (first at {where}; {len(bad)} of rows "
                 f"{numbers.min()} to {numbers.max()}). Windows reach back before a stock's first "
                 f"day or over days it misses: fill them before the regressor, for example with "
-                f"skattn.preprocessing.RobustZScore(fill_value=0.0) or, for 2-D X, "
-                f"sklearn.impute.SimpleImputer."
+                f"skattn.preprocessing.RobustZScore(fill_value=0.0) after the windows, with "
+                f'RollingWindow(fill="ffill+bfill") or, for 2-D X, sklearn.impute.SimpleImputer.'
             )
         raise ValueError(f"Input {what} contains infinity (first at {where}).")
     return batch
