@@ -192,8 +192,8 @@ def missed_days(fitted: pd.DatetimeIndex, seen: pd.DatetimeIndex) -> pd.Datetime
     passed = pauses(seen)
     gaps = np.flatnonzero(passed > max(HOLIDAYS, 2 * usual))
     # The pause after the fitted days may be one that a splitter or a selection has made.
-    end = seen.searchsorted(fitted[-1])
-    if end < len(passed) and usual < passed[end] and end not in gaps:
+    end = seen.get_indexer(fitted[-1:])[0]
+    if 0 <= end < len(passed) and usual < passed[end] and end not in gaps:
         warn_user(
             f"No row lies between {fitted[-1].date()}, the last fitted day, and "
             f"{seen[end + 1].date()}: the weekdays between ({passed[end]}) are taken for holidays, "
