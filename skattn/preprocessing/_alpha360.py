@@ -76,10 +76,11 @@ class Alpha360(OhlcvTransformer):
     a stock misses is NaN in its windows, as in qlib. Days before a stock's first row are NaN.
 
     *Rows that are not the fitted ones.* ``transform`` knows X and the days in ``history_``.
-    Rows that come next see full windows. Where more than 4 weekdays (or twice what pauses usually
-    have) lie between two days, they are missing in windows, not spliced, and a warning says so.
-    Shorter pauses are taken for holidays, also the days that a splitter has purged: ``calendar``
-    tells exactly. For earlier rows pass the days before them as well.
+    Rows that come next see full windows. Where rows follow on the fitted days after a pause of more
+    weekdays than are usual in these, the weekdays are missing in windows, not spliced, and a
+    warning says so; so are those of any pause of more than 4 (and twice the usual). Shorter pauses
+    are taken for holidays: ``calendar`` tells exactly. For earlier rows pass the days before them
+    too.
 
     *Missing.* Zero prices and zero volume are vendors' ways to say "no value" and become NaN.
     Where the latest close (volume) is missing, so is the whole window of prices (volume).

@@ -13,8 +13,6 @@ from skattn.preprocessing._base import PanelTransformer
 
 # As many weekdays in a row may be holidays anywhere.
 HOLIDAYS = 4
-# The share of the fitted pauses that are no gaps in the rows.
-USUAL_PAUSES = 0.99
 
 Rows: TypeAlias = tuple[np.ndarray, pd.MultiIndex]
 
@@ -169,7 +167,8 @@ def missed_days(fitted: pd.DatetimeIndex, seen: pd.DatetimeIndex) -> pd.Datetime
     """Trading days that probably lie in the unusual pauses between days; with a warning.
 
     A pause is as long as the weekdays that it passes over, of those on which the market trades.
-    Unusual is one of more than 4, and of more than twice what nearly all of the fitted days have.
+    Unusual is one of more than 4, and of more than twice what nearly all of the fitted days have;
+    right after the fitted days, one of more than what nearly all of them have.
 
     Parameters
     ----------
@@ -188,18 +187,13 @@ def missed_days(fitted: pd.DatetimeIndex, seen: pd.DatetimeIndex) -> pd.Datetime
         dates = dates_of(days).to_numpy().astype("datetime64[D]")
         return np.busday_count(dates[:-1] + 1, dates[1:], weekmask=traded)
 
-    usual = np.quantile(pauses(fitted), USUAL_PAUSES, method="lower") if len(fitted) > 1 else 0
-    passed = pauses(seen)
-    gaps = np.flatnonzero(passed > max(HOLIDAYS, 2 * usual))
-    # The pause after the fitted days may be one that a splitter or a selection has made.
-    end = seen.get_indexer(fitted[-1:])[0]
-    if 0 <= end < len(passed) and usual < passed[end] and end not in gaps:
-        warn_user(
-            f"No row lies between {fitted[-1].date()}, the last fitted day, and "
-            f"{seen[end + 1].date()}: the weekdays between ({passed[end]}) are taken for holidays, "
-            f"and windows close up over them. If they were trading days, pass their rows too, or "
-            f"tell the trading days (calendar=)."
-        )
+    def usual(share: float) -> int:
+        return np.quantile(pauses(fitted), share, method="lower") if len(fitted) > 1 else 0
+
+    limits = np.full(max(len(seen) - 1, 0), max(HOLIDAYS, 2 * usual(0.99)))
+    # A splitter, or a selection, may have made the pause after the fitted days: less is unusual.
+    limits[seen[:-1] == fitted[-1]] = usual(0.995)
+    gaps = np.flatnonzero(pauses(seen) > limits)
     if len(gaps) == 0:
         return seen[:0]
     between = [pd.date_range(*dates_of(seen[[gap, gap + 1]]), inclusive="neither") for gap in gaps]
