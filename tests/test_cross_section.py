@@ -508,7 +508,7 @@ def test_a_planted_common_move_is_left_out(known):
 
 def test_pipeline_search_clone_and_pickle(market):
     pipeline = make_pipeline(
-        Alpha360(["close"], length=5),
+        Alpha360(["close"], length=5, calendar=market.ohlcv.index.unique("datetime")),
         RobustZScore(),
         CrossSectionalTarget(small()),
     )

@@ -637,7 +637,7 @@ def test_search_over_a_pipeline():
     market = make_market(n_stocks=10, n_days=70, missing_days=0.05, random_state=2)
     pipeline = Pipeline(
         [
-            ("alpha360", Alpha360(length=6)),
+            ("alpha360", Alpha360(length=6, calendar=market.ohlcv.index.unique("datetime"))),
             ("scale", RobustZScore()),
             ("model", small(concepts=market.concepts, max_epochs=2)),
         ]
