@@ -143,6 +143,15 @@ class DailySplitter(BaseCrossValidator):
             ) from error
         return pd.factorize(days, sort=True)
 
+    def _check_blocks(self, calendar: pd.DatetimeIndex, name: str) -> None:
+        """Raise where there are fewer days than blocks, whose number is the parameter ``name``."""
+        n_blocks = getattr(self, name)
+        if len(calendar) < n_blocks:
+            raise ValueError(
+                f"{self!r} needs {n_blocks} trading days at the least; there "
+                f"{are(len(calendar))}. Use a smaller {name}."
+            )
+
     def _folds(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
         """Check all folds, then give them: no search begins that cannot end."""
         for number, fold in enumerate(self._split_days(calendar, purge)):

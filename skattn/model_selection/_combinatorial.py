@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from skattn._params import check_count, check_numbers
-from skattn.model_selection._base import DailySplitter, are, check_purge, rows_on
+from skattn.model_selection._base import DailySplitter, check_purge, rows_on
 from skattn.model_selection._folds import Fold, blocks, purge_around
 from skattn.panel import align_y
 
@@ -187,7 +187,7 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
         day_of_row, calendar = self._days(groups if X is None else X, None, groups)
         index = getattr(X, "index", None)
         index = index if isinstance(index, pd.Index) else pd.RangeIndex(len(day_of_row))
-        self._check_days(calendar)
+        self._check_blocks(calendar, "n_folds")
         fold_of_day = np.repeat(
             np.arange(self.n_folds), [len(block) for block in blocks(len(calendar), self.n_folds)]
         )
@@ -209,23 +209,14 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
         return pd.DataFrame(values, index, pd.RangeIndex(self.n_test_paths, name="path"))
 
     def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
-        self._check_days(calendar)
+        self._check_blocks(calendar, "n_folds")
         days_of_fold = blocks(len(calendar), self.n_folds)
         for test_folds in self._test_folds():
-            is_test = np.zeros(len(calendar), dtype=bool)
-            for fold in test_folds:
-                is_test[days_of_fold[fold]] = True
-            yield purge_around(is_test, purge, self.embargo)
+            test = np.concatenate([days_of_fold[fold] for fold in test_folds])
+            yield purge_around(test, len(calendar), purge, self.embargo)
 
     def _test_folds(self) -> Iterator[list[int]]:
         return map(list, combinations(range(self.n_folds), self.n_test_folds))
-
-    def _check_days(self, calendar: pd.DatetimeIndex) -> None:
-        if len(calendar) < self.n_folds:
-            raise ValueError(
-                f"{self!r} needs {self.n_folds} trading days at the least; there "
-                f"{are(len(calendar))}. Use a smaller n_folds."
-            )
 
     def _describe(self) -> str:
         paths = "path" if self.n_test_paths == 1 else "paths"

@@ -18,7 +18,7 @@ class Fold(NamedTuple):
     test_name: str = "test"
 
 
-def purge_around(is_test: np.ndarray, purge: int, embargo: int) -> Fold:
+def purge_around(test: np.ndarray, n_days: int, purge: int, embargo: int) -> Fold:
     """Train on all days but the test days, what their labels touch, and an embargo after it.
 
     A training label of day t is made of prices up to day t + purge, and the label of a test day e
@@ -27,8 +27,10 @@ def purge_around(is_test: np.ndarray, purge: int, embargo: int) -> Fold:
 
     Parameters
     ----------
-    is_test : ndarray of bool, shape (n_days,)
-        The test days, in any number of runs.
+    test : ndarray of int
+        The test days as positions in the calendar, in any number of runs.
+    n_days : int
+        Days of the calendar.
     purge : int
         Days left out before and after each run.
     embargo : int
@@ -38,6 +40,8 @@ def purge_around(is_test: np.ndarray, purge: int, embargo: int) -> Fold:
     -------
     fold : Fold
     """
+    is_test = np.zeros(n_days, dtype=bool)
+    is_test[test] = True
     since, until = _days_since(is_test), _days_since(is_test[::-1])[::-1]
     purged = ~is_test & ((until <= purge) | (since <= purge))
     embargoed = ~is_test & ~purged & (since <= purge + embargo)

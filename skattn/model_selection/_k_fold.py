@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from skattn._params import check_count
-from skattn.model_selection._base import DailySplitter, are, check_purge
+from skattn.model_selection._base import DailySplitter, check_purge
 from skattn.model_selection._folds import Fold, blocks, purge_around
 
 
@@ -89,15 +88,9 @@ class PurgedDailyKFold(DailySplitter):
         self.embargo = embargo
 
     def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
-        if len(calendar) < self.n_splits:
-            raise ValueError(
-                f"{self!r} needs {self.n_splits} trading days at the least; there "
-                f"{are(len(calendar))}. Use a smaller n_splits."
-            )
+        self._check_blocks(calendar, "n_splits")
         for block in blocks(len(calendar), self.n_splits):
-            is_test = np.zeros(len(calendar), dtype=bool)
-            is_test[block] = True
-            yield purge_around(is_test, purge, self.embargo)
+            yield purge_around(block, len(calendar), purge, self.embargo)
 
     def _describe(self) -> str:
         return f"{self.n_splits} blocks of days, each tested once"

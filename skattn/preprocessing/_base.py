@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
@@ -26,3 +27,17 @@ def single_task(fit: Callable) -> Callable:
         return self
 
     return with_callbacks(reported)
+
+
+def is_long(table: Any) -> bool:
+    """Whether rows are stocks on days: whether there is a (datetime, instrument) index."""
+    return isinstance(getattr(table, "index", None), pd.MultiIndex)
+
+
+def check_index_kept(X: Any, y: Any, taken_for: str) -> None:
+    """Raise where y has a (datetime, instrument) index and X, which may have had it, has none."""
+    if is_long(y) and not is_long(X):
+        raise ValueError(
+            f"y has a (datetime, instrument) index, but X has not: its {taken_for}. Where a step "
+            f'before gave an array, set_output(transform="pandas") makes it keep the index.'
+        )

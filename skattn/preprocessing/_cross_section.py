@@ -11,7 +11,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.panel import WindowArray, check_panel_input, level_codes
-from skattn.preprocessing._base import PanelTransformer, single_task
+from skattn.preprocessing._base import PanelTransformer, check_index_kept, is_long, single_task
 from skattn.preprocessing._lookback import check_one_stamp_a_day
 from skattn.preprocessing._robust import MAD_TO_STD
 
@@ -114,13 +114,8 @@ class CrossSectionalScaler(OneToOneFeatureMixin, PanelTransformer):
         """
         check_method(self.method)
         self._check(X, reset=True)
-        self.by_day_ = _is_long(X)
-        if _is_long(y) and not self.by_day_:
-            raise ValueError(
-                "y has a (datetime, instrument) index, but X has not: its rows would be taken for "
-                "days of a wide panel. Where a step before gave an array, "
-                'set_output(transform="pandas") makes it keep the index.'
-            )
+        self.by_day_ = is_long(X)
+        check_index_kept(X, y, "rows would be taken for days of a wide panel")
         return self
 
     def transform(self, X: Any) -> pd.DataFrame | np.ndarray:
@@ -137,7 +132,7 @@ class CrossSectionalScaler(OneToOneFeatureMixin, PanelTransformer):
             A DataFrame keeps its index and names.
         """
         check_is_fitted(self)
-        if _is_long(X) != self.by_day_:
+        if is_long(X) != self.by_day_:
             kinds = (
                 "without a (datetime, instrument) index",
                 "with a (datetime, instrument) index",
@@ -217,7 +212,3 @@ def scale_by_day(values: np.ndarray, day: np.ndarray, method: str) -> np.ndarray
         spread = deviation.abs().groupby(day, sort=False).transform("median")
         scaled = (deviation / spread / MAD_TO_STD).clip(-ROBUST_CLIP, ROBUST_CLIP)
     return scaled.to_numpy()
-
-
-def _is_long(table: Any) -> bool:
-    return isinstance(getattr(table, "index", None), pd.MultiIndex)

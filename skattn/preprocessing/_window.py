@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, cast
 
 import numpy as np
-import pandas as pd
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skattn._params import check_count
 from skattn.panel import WindowArray, build_windows, check_panel_input
-from skattn.preprocessing._base import single_task
+from skattn.preprocessing._base import check_index_kept, is_long, single_task
 from skattn.preprocessing._lookback import (
     LookbackTransformer,
     check_one_stamp_a_day,
@@ -110,12 +109,7 @@ class RollingWindow(LookbackTransformer):
         if self._by_day:
             self._remember(values, X.index, list(X.columns), self.length - 1)
             return self
-        if isinstance(getattr(y, "index", None), pd.MultiIndex):
-            raise ValueError(
-                "y has a (datetime, instrument) index, but X has not: its columns would be taken "
-                "for the steps of a series. Where a step before gave an array, "
-                'set_output(transform="pandas") makes it keep the index.'
-            )
+        check_index_kept(X, y, "columns would be taken for the steps of a series")
         self._forget()
         return self
 
@@ -151,7 +145,7 @@ class RollingWindow(LookbackTransformer):
     def _check(self, X: Any, *, reset: bool) -> np.ndarray:
         if isinstance(X, WindowArray):
             raise TypeError("X holds windows already; RollingWindow makes them of a table.")
-        by_day = isinstance(X, pd.DataFrame) and isinstance(X.index, pd.MultiIndex)
+        by_day = is_long(X)
         if reset:
             self._by_day = by_day
         elif by_day != self._by_day:

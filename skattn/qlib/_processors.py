@@ -167,16 +167,17 @@ def _robust(kwargs: Section) -> RobustZScore:
 
 
 def _imputer(kwargs: Section) -> SimpleImputer:
-    return SimpleImputer(
+    imputer = SimpleImputer(
         strategy="constant", fill_value=_fill_value(kwargs), keep_empty_features=True
     )
+    return imputer.set_output(transform="pandas")
 
 
 # What is scaled as a table stays one: the steps after it need its index.
 MAKERS: dict[str, Callable[[Section], Any]] = {
     "CSRankNorm": lambda kwargs: CrossSectionalScaler("rank"),
     "CSZScoreNorm": lambda kwargs: CrossSectionalScaler(_method("CSZScoreNorm", kwargs)),
-    "Fillna": lambda kwargs: _imputer(kwargs).set_output(transform="pandas"),
+    "Fillna": _imputer,
     "MinMaxNorm": lambda kwargs: MinMaxScaler().set_output(transform="pandas"),
     "RobustZScoreNorm": _robust,
     "ZScoreNorm": lambda kwargs: StandardScaler().set_output(transform="pandas"),
