@@ -24,6 +24,14 @@ def market():
     return make_market(n_stocks=12, n_days=160, missing_days=0.02, random_state=0)
 
 
+@pytest.fixture
+def signal(market) -> tuple[pd.Series, pd.Series]:
+    """Labels and predictions of 160 days, on which 12 stocks or fewer have a label."""
+    label = market.label
+    noise = np.random.default_rng(0).normal(size=len(label))
+    return label, label.fillna(0.0) + 0.05 * noise
+
+
 @pytest.fixture(scope="session")
 def ragged_ohlcv() -> pd.DataFrame:
     """Stocks that list late, miss days, are suspended for long, and are delisted early."""

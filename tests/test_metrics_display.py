@@ -17,12 +17,6 @@ from skattn.preprocessing import make_label
 KINDS = ("cumulative_ic", "monthly_ic", "quantile_returns", "cumulative_returns")
 
 
-@pytest.fixture(scope="module")
-def signal(market) -> tuple[pd.Series, pd.Series]:
-    noise = np.random.default_rng(0).normal(size=len(market.label))
-    return market.label, market.label.fillna(0.0) + 0.05 * noise
-
-
 @pytest.fixture(autouse=True)
 def pyplot():
     matplotlib = pytest.importorskip("matplotlib")

@@ -21,14 +21,6 @@ DAYS = pd.bdate_range("2024-01-01", periods=60)
 SERIES = ("ic", "rank_ic", "long_short")
 
 
-@pytest.fixture
-def signal(market) -> tuple[pd.Series, pd.Series]:
-    """Labels and predictions of 160 days, on which 12 stocks or fewer have a label."""
-    label = market.label
-    noise = np.random.default_rng(0).normal(size=len(label))
-    return label, label.fillna(0.0) + 0.05 * noise
-
-
 def two_stocks(values) -> tuple[pd.Series, pd.Series]:
     """Labels and predictions of which each day's long-short return is the value, NaN where NaN."""
     index = pd.MultiIndex.from_product(
