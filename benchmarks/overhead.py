@@ -18,7 +18,7 @@ import torch
 from _report import describe_machine, interleaved
 from torch import nn
 
-from skattn.base import SequenceRegressor, estimator
+from skattn import SequenceRegressor
 from skattn.models import ALSTM, ALSTMRegressor
 
 N, T, F, BATCH = 16_000, 60, 6, 800
@@ -36,7 +36,6 @@ class Linear(nn.Module):
         return self.out(x.flatten(1))[:, 0]
 
 
-@estimator
 class LinearRegressor(SequenceRegressor):
     """The linear map as a regressor."""
 

@@ -40,9 +40,10 @@ from _qlib_models import temporary_folder as temporary
 from _report import US_EQUITIES, describe_machine
 
 from skattn import from_long
+from skattn.labels import make_label
 from skattn.metrics import signal_report
 from skattn.panel import WindowArray
-from skattn.preprocessing import Alpha360, RobustZScore, make_label
+from skattn.preprocessing import Alpha360, RobustZScore
 
 YEARS = {"train": ("2010", "2014"), "valid": ("2015", "2015"), "test": ("2016", "2016")}
 METRICS = ("ic", "icir", "rank_ic", "rank_icir")

@@ -30,11 +30,13 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import skattn
+from skattn.compose import CrossSectionalTarget
 from skattn.datasets import load_sp500
 from skattn.inspection import attention_weights
+from skattn.labels import make_label
 from skattn.metrics import daily_ic, rank_ic_scorer, signal_report
 from skattn.model_selection import DailyTimeSeriesSplit
-from skattn.preprocessing import Alpha360, CrossSectionalTarget, RobustZScore, make_label
+from skattn.preprocessing import Alpha360, RobustZScore
 
 PRICES = ("open", "high", "low", "close", "volume", "vwap")
 SHOWN = ["ic", "icir", "ic_t", "rank_ic", "rank_icir", "long_short_annual", "days", "stocks"]

@@ -9,30 +9,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from skattn.base import CrossSectionalRegressor, SequenceRegressor
+    from skattn.labels import make_label
+    from skattn.models import (
+        ALSTMRegressor,
+        GRURegressor,
+        HISTRegressor,
+        LSTMRegressor,
+        SFMRegressor,
+        TransformerRegressor,
+    )
     from skattn.panel import WindowArray, from_long
+    from skattn.parameters import parameter
     from skattn.plugins import ModelSpec, get_model, hookimpl, list_models, make_model
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "ALSTMRegressor": "skattn.models",
+    "CrossSectionalRegressor": "skattn.base",
+    "GRURegressor": "skattn.models",
+    "HISTRegressor": "skattn.models",
+    "LSTMRegressor": "skattn.models",
     "ModelSpec": "skattn.plugins",
+    "SFMRegressor": "skattn.models",
+    "SequenceRegressor": "skattn.base",
+    "TransformerRegressor": "skattn.models",
     "WindowArray": "skattn.panel",
     "from_long": "skattn.panel",
     "get_model": "skattn.plugins",
     "hookimpl": "skattn.plugins",
     "list_models": "skattn.plugins",
+    "make_label": "skattn.labels",
     "make_model": "skattn.plugins",
+    "parameter": "skattn.parameters",
 }
 
 __all__ = [
+    "ALSTMRegressor",
+    "CrossSectionalRegressor",
+    "GRURegressor",
+    "HISTRegressor",
+    "LSTMRegressor",
     "ModelSpec",
+    "SFMRegressor",
+    "SequenceRegressor",
+    "TransformerRegressor",
     "WindowArray",
     "__version__",
     "from_long",
     "get_model",
     "hookimpl",
     "list_models",
+    "make_label",
     "make_model",
+    "parameter",
 ]
 
 

@@ -1,4 +1,4 @@
-"""How models are found: pluggy, and the entry-point group ``skattn``."""
+"""Discovery of models through pluggy and the entry-point group ``skattn``."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a plugin says of a model, without importing it.
+    """Description of a plugin's model, available without importing the model.
 
     Parameters
     ----------
     name : str
-        How users ask for it.
+        Name by which users ask for the model.
     target : str
-        Where the regressor's class is: ``"package.module:Class"``. Imported on first use.
+        Location of the regressor's class, ``"package.module:Class"``. Imported on first use.
     summary : str, default=""
-        One line for the list.
+        One-line summary for lists of models.
     reference : str, default=""
-        Paper or code that it follows.
+        Paper or code that the model follows.
 
     Examples
     --------
@@ -50,11 +50,11 @@ class ModelSpec:
 
 
 class Hooks:
-    """The hooks that skattn calls."""
+    """Hooks that skattn calls."""
 
     @hookspec
     def skattn_models(self) -> ModelSpec | list[ModelSpec]:  # type: ignore[empty-body]
-        """Name the models that a plugin brings: a ModelSpec or a list of them."""
+        """Describe the models of a plugin, as a ModelSpec or a list of ModelSpec."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +64,12 @@ class _Found:
 
 
 def list_models() -> list[ModelSpec]:
-    """List the models that are installed, by name.
+    """List the installed models, by name.
 
     Returns
     -------
     specs : list of ModelSpec
-        Sorted by name. Nothing but the plugins' small entry modules is imported, torch neither.
+        Specs sorted by name. Only the plugins' small entry modules are imported; torch is not.
 
     Examples
     --------
@@ -81,25 +81,25 @@ def list_models() -> list[ModelSpec]:
 
 
 def get_model(name: str) -> type:
-    """Class of a model.
+    """Get the class of a model.
 
     Parameters
     ----------
     name : str
-        As in ``list_models``.
+        Name of the model, as in ``list_models``.
 
     Returns
     -------
     model : type
-        A scikit-learn regressor's class.
+        Class of a scikit-learn regressor.
 
     Raises
     ------
     ValueError
         No model has this name.
     ImportError, TypeError
-        The plugin's target cannot be imported, or is not a regressor; named with its
-        distribution.
+        The plugin's target cannot be imported, or is not a regressor. The message names the
+        plugin and its distribution.
 
     Examples
     --------
@@ -133,13 +133,14 @@ def make_model(name: str, **params: Any) -> Any:
     Parameters
     ----------
     name : str
-        As in ``list_models``.
+        Name of the model, as in ``list_models``.
     **params
-        Its parameters.
+        Parameters of the model.
 
     Returns
     -------
     model : regressor
+        The unfitted model.
 
     Examples
     --------
@@ -151,13 +152,16 @@ def make_model(name: str, **params: Any) -> Any:
     allowed = model._get_param_names()
     unknown = sorted(set(params) - set(allowed))
     if unknown:
-        raise TypeError(f"{model.__name__} has no parameters {unknown}; it has {allowed}.")
+        close = [difflib.get_close_matches(each, allowed, n=1) for each in unknown]
+        meant = [f"{found[0]!r}" for found in close if found]
+        hint = f" Did you mean {' and '.join(meant)}?" if meant else ""
+        raise TypeError(f"{model.__name__} has no parameters {unknown}; it has {allowed}.{hint}")
     return model(**params)
 
 
 @cache
 def _models() -> dict[str, _Found]:
-    """Ask every plugin, once a process."""
+    """Collect the models of every plugin, once per process."""
     manager = pluggy.PluginManager(PROJECT)
     manager.add_hookspecs(Hooks)
     models: dict[str, _Found] = {}
@@ -166,13 +170,13 @@ def _models() -> dict[str, _Found]:
         try:
             plugin = entry.load()
             manager.register(plugin, name=f"{source}:{entry.name}")
-            # Asked one by one, so that one plugin's error is not the others'.
+            # Each plugin is asked separately, so that its error leaves the others intact.
             answers = manager.subset_hook_caller(
                 "skattn_models", [p for p in manager.get_plugins() if p is not plugin]
             )()
             specs = [spec for answer in answers for spec in _as_list(answer)]
             if not specs:
-                raise LookupError("it brings no model (is there a @skattn.hookimpl?)")
+                raise LookupError("the plugin brings no model (is @skattn.hookimpl missing?)")
         except (Exception, SystemExit) as error:
             _report(f"{source} could not be loaded: {type(error).__name__}: {error}")
             continue
@@ -182,7 +186,7 @@ def _models() -> dict[str, _Found]:
             elif spec.name in models:
                 _report(
                     f"{source} names a model {spec.name!r}, which {models[spec.name].source} has "
-                    f"already; the first is kept"
+                    f"already; the first model is kept"
                 )
             else:
                 models[spec.name] = _Found(spec, source)
@@ -190,7 +194,7 @@ def _models() -> dict[str, _Found]:
 
 
 def _entry_points() -> list[EntryPoint]:
-    """Entry points to load: the built-in models' first, and those that SKATTN_PLUGINS allows."""
+    """Entry points to load: the built-in models first, then plugins that SKATTN_PLUGINS allows."""
     found = sorted(entry_points(group=PROJECT), key=lambda e: (not _is_builtin(e), e.name))
     allowed = os.environ.get("SKATTN_PLUGINS")
     if allowed is None:
@@ -212,7 +216,7 @@ def _names(entry: EntryPoint) -> set[str]:
 
 
 def _canonical(name: str) -> str:
-    # How package indexes compare names: My_Plug is my-plug.
+    # Package indexes compare names in this form: My_Plug equals my-plug.
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
@@ -230,13 +234,13 @@ def _check_regressor_class(target: Any, where: str) -> None:
     from sklearn.base import is_regressor
 
     if not (isinstance(target, type) and hasattr(target, "__sklearn_tags__")):
-        raise TypeError(f"{where} is not a regressor's class but {target!r}.")
+        raise TypeError(f"{where} must be a regressor's class; got {target!r}.")
     try:
         instance = target()
     except Exception as error:
         raise TypeError(f"{where} cannot be made without arguments: {error}") from error
     if not is_regressor(instance):
-        raise TypeError(f"{where} is not a regressor's class but {target!r}.")
+        raise TypeError(f"{where} must be a regressor's class; got {target!r}.")
 
 
 def _report(message: str) -> None:

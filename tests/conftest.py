@@ -66,6 +66,14 @@ def windows():
 
 
 @pytest.fixture(scope="session")
+def stock_days():
+    """Days of one to nine stocks, of which one stock is in no concept."""
+    from helpers import make_stock_days
+
+    return make_stock_days([9, 4, 7, 1, 8, 2, 9, 9, 5, 6, 3, 9, 8, 7, 9, 2, 6, 9, 9, 5, 8, 7, 9, 4])
+
+
+@pytest.fixture(scope="session")
 def write_provider():
     """Write a table as a provider folder of qlib's."""
 

@@ -6,7 +6,6 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import skattn
-from skattn.models import ALSTMRegressor, HISTRegressor
 
 BUILT_IN = ("alstm", "gru", "hist", "lstm", "sfm", "transformer")
 
@@ -17,12 +16,6 @@ def test_every_model_is_here():
 
 # The checks know no days, which HIST says.
 @pytest.mark.filterwarnings("ignore:HISTRegressor looks across the stocks of a day")
-@parametrize_with_checks(
-    [
-        *(skattn.make_model(name) for name in BUILT_IN),
-        ALSTMRegressor(rnn="lstm", max_epochs=60, lr=0.01),
-        HISTRegressor(rnn="gru"),
-    ]
-)
+@parametrize_with_checks([skattn.make_model(name) for name in BUILT_IN])
 def test_scikit_learn_checks(estimator, check):
     check(estimator)

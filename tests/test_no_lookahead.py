@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.pipeline import make_pipeline
 
+from skattn.compose import CrossSectionalTarget
 from skattn.datasets import make_market
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.models import ALSTMRegressor
@@ -16,7 +17,6 @@ from skattn.preprocessing import (
     Alpha158,
     Alpha360,
     CrossSectionalScaler,
-    CrossSectionalTarget,
     RobustZScore,
     RollingWindow,
 )
@@ -48,7 +48,7 @@ FEATURES = {
         Alpha158((3, 8)),
         CrossSectionalScaler("rank"),
         RobustZScore(),
-        RollingWindow(5, fill="ffill+bfill"),
+        RollingWindow(5, fill_method="ffill+bfill"),
     ],
 }
 

@@ -133,7 +133,7 @@ def test_built_in_models_are_regressors(site, name):
     assert isinstance(made, BaseEstimator)
     assert is_regressor(made)
     assert (made.max_epochs, made.random_state) == (3, 7)
-    with pytest.raises(TypeError, match=rf"{model.__name__} has no parameters \['hiden'\]; it has"):
+    with pytest.raises(TypeError, match=rf"{model.__name__}\b.*'hiden'.*'max_epochs'"):
         make_model(name, hiden=3)
 
 
@@ -150,7 +150,7 @@ def test_public_names_resolve():
     for name in skattn.__all__:
         assert getattr(skattn, name) is not None
         assert name in dir(skattn)
-    with pytest.raises(AttributeError, match="module 'skattn' has no attribute 'make_modle'"):
+    with pytest.raises(AttributeError, match=r"'skattn'.*'make_modle'"):
         _ = skattn.make_modle
 
 
@@ -176,7 +176,7 @@ def test_a_plugin_brings_its_models(site, answer):
     assert get_model("mean") is sys.modules[module].Mean
     made = make_model("mean", shift=2.0, scale=3.0)
     assert (type(made).__name__, made.shift, made.scale) == ("Mean", 2.0, 3.0)
-    with pytest.raises(TypeError, match=r"Mean has no parameters \['a', 'b'\]; it has .*'shift'"):
+    with pytest.raises(TypeError, match=r"Mean\b.*'a', 'b'.*'shift'"):
         make_model("mean", b=1, a=2, shift=0)
 
 
@@ -230,26 +230,26 @@ def assert_others_work() -> None:
 
 MISSPELT = "from skattn import hookimpl\n@hookimpl\ndef skattn_model():\n    return []\n"
 BROKEN = {
-    "import": ("import skattn_no_such_module", "could not be loaded: ModuleNotFoundError: .*such"),
-    "syntax": ("def (", "could not be loaded: SyntaxError"),
-    "raises": ("raise RuntimeError('no licence')", "could not be loaded: RuntimeError: no licence"),
-    "no module": (None, "could not be loaded: ModuleNotFoundError"),
-    "hook raises": (hook("1 / 0"), "could not be loaded: ZeroDivisionError"),
+    "import": ("import skattn_no_such_module", "ModuleNotFoundError.*'skattn_no_such_module'"),
+    "syntax": ("def (", "SyntaxError"),
+    "raises": ("raise RuntimeError('no licence')", "RuntimeError.*no licence"),
+    "no module": (None, r"ModuleNotFoundError.*'skattn_fake_\d+'"),
+    "hook raises": (hook("1 / 0"), "ZeroDivisionError"),
     "hook's arguments": (
         hook("[]").replace("skattn_models()", "skattn_models(config)"),
-        "could not be loaded: PluginValidationError: .*config",
+        "PluginValidationError.*config",
     ),
-    "a string": (hook("'MODULE:Mean'"), "gave 'skattn_fake.*:Mean', which is not a ModelSpec"),
-    "a number": (hook("[3]"), "gave 3, which is not a ModelSpec"),
-    "a class": (hook("Mean"), "gave <class .*Mean'>, which is not a ModelSpec"),
-    "a dict": (hook("{'mine': 'MODULE:Mean'}"), "gave {'mine': .*}, which is not a ModelSpec"),
+    "a string": (hook("'MODULE:Mean'"), r"'skattn_fake_\d+:Mean'.*ModelSpec"),
+    "a number": (hook("[3]"), r"\) .*\b3\b.*ModelSpec"),
+    "a class": (hook("Mean"), "<class .*Mean'>.*ModelSpec"),
+    "a dict": (hook("{'mine': 'MODULE:Mean'}"), r"\{'mine': .*\}.*ModelSpec"),
     "taken": (
         hook(f"ModelSpec({BUILTIN[0]!r}, 'MODULE:Mean')"),
-        rf"names a model {BUILTIN[0]!r}, which plugin 'builtin' \(skattn .*\) has already",
+        rf"{BUILTIN[0]!r}.*'builtin' \(skattn .*\)",
     ),
     "twice": (
         hook("[ModelSpec('mine', 'MODULE:Mean'), ModelSpec('mine', 'MODULE:Required')]"),
-        r"names a model 'mine', which plugin 'broken' \(my-broken 1.2.3\) has already",
+        r"'mine'.*'broken' \(my-broken 1\.2\.3\)",
     ),
 }
 
@@ -296,16 +296,16 @@ def test_a_missing_entry_attribute(site):
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
-        ("MODULE:Nope", ImportError, "cannot be imported from .*has no attribute 'Nope'"),
-        ("skattn_nowhere.model:Mean", ImportError, "No module named 'skattn_nowhere'"),
-        ("MODULE", ImportError, r"has the target 'skattn_fake_.*'; it must be .*module:Class"),
-        (None, ImportError, r"has the target None; it must be 'package.module:Class'"),
-        ("MODULE:Thing", TypeError, r"is not a .*regressor.*<class .*Thing'>"),
-        ("MODULE:Label", TypeError, r"is not a regressor's class but <class .*Label'>"),
-        ("MODULE:Required", TypeError, r"without arguments: .*missing 1 required .*'shift'"),
-        ("MODULE:skattn_models", TypeError, r"is not a regressor's class but <function"),
-        ("MODULE:__name__", TypeError, "is not a regressor's class"),
-        ("os:getcwd", TypeError, "is not a regressor's class"),
+        ("MODULE:Nope", ImportError, "skattn_fake_.*'Nope'"),
+        ("skattn_nowhere.model:Mean", ImportError, r"skattn_nowhere\.model:Mean.*'skattn_nowhere'"),
+        ("MODULE", ImportError, r"'skattn_fake_\d+'.*module:Class"),
+        (None, ImportError, r"\bNone\b.*module:Class"),
+        ("MODULE:Thing", TypeError, r"regressor.*<class .*Thing'>"),
+        ("MODULE:Label", TypeError, r"regressor.*<class .*Label'>"),
+        ("MODULE:Required", TypeError, r"arguments.*Required.*'shift'"),
+        ("MODULE:skattn_models", TypeError, r"regressor.*<function skattn_models\b"),
+        ("MODULE:__name__", TypeError, r"regressor.*'skattn_fake_\d+'"),
+        ("os:getcwd", TypeError, r"regressor.*\bgetcwd\b"),
     ],
 )
 def test_a_target_that_is_no_regressor(site, target, error, message):
@@ -313,7 +313,7 @@ def test_a_target_that_is_no_regressor(site, target, error, message):
     site.install("my-broken", hook(f"ModelSpec('broken', {target!r})"), entry="entry")
     assert reports("my-broken") == []
     assert "broken" in names()
-    source = r"Model 'broken' of plugin 'entry' \(my-broken 1.2.3\) .*"
+    source = r"'broken'.*'entry'.*my-broken 1\.2\.3\b.*"
     for use in (get_model, make_model):
         with pytest.raises(error, match=source + message):
             use("broken")
@@ -322,7 +322,7 @@ def test_a_target_that_is_no_regressor(site, target, error, message):
 
 def test_a_class_without_tags_is_not_said_to_need_arguments(site):
     site.install("my-broken", hook("ModelSpec('broken', 'MODULE:Thing')"))
-    with pytest.raises(TypeError, match="my-broken") as caught:
+    with pytest.raises(TypeError, match=r"'broken'.*my-broken\b.*Thing") as caught:
         get_model("broken")
     assert "without arguments" not in str(caught.value)
 
@@ -331,7 +331,7 @@ def test_a_target_that_fails_to_import(site):
     target = site.install("broken-model", "raise RuntimeError('no licence')", entry="unused")
     (site.folder / "broken_model-1.2.3.dist-info" / "entry_points.txt").write_text("")
     site.install("my-broken", hook(f"ModelSpec('broken', '{target}:Mean')"))
-    with pytest.raises(ImportError, match=r"my-broken 1.2.3\) cannot be imported .*no licence"):
+    with pytest.raises(ImportError, match=rf"my-broken 1\.2\.3\b.*{target}:Mean.*no licence"):
         get_model("broken")
 
 
@@ -425,16 +425,14 @@ def test_skattn_plugins_takes_any_spelling_of_a_distribution(site, monkeypatch, 
 
 def test_an_unknown_model(site):
     site.install("skattn-mean", hook("ModelSpec('mean-model', 'MODULE:Mean')"))
-    with pytest.raises(ValueError, match=r"'alsmt'; there are \[.*\]\. Did you mean 'alstm'\?"):
+    with pytest.raises(ValueError, match=r"'alsmt'.*\[.*'alstm'.*\].*'alstm'"):
         get_model("alsmt")
-    with pytest.raises(ValueError, match=r"Did you mean 'mean-model'\?"):
+    with pytest.raises(ValueError, match=r"'mean_model'.*\].*'mean-model'"):
         make_model("mean_model")
-    with pytest.raises(
-        ValueError, match=r"No model is named 'qqqq'; there are .*'mean-model'"
-    ) as e:
+    with pytest.raises(ValueError, match=r"'qqqq'.*'mean-model'") as e:
         get_model("qqqq")
     assert "Did you mean" not in str(e.value)
-    with pytest.raises(ValueError, match="No model is named None"):
+    with pytest.raises(ValueError, match=r"\bNone\b.*'alstm'"):
         get_model(None)
 
 

@@ -8,29 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from helpers import small_alstm, weights_of
 from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skattn.metrics import ic_score
-from skattn.models import ALSTMRegressor
-from skattn.panel import WindowArray
-from skattn.training import chronological_holdout
-
-
-def small(**params) -> ALSTMRegressor:
-    defaults = {"hidden_size": 6, "max_epochs": 4, "batch_size": 32, "lr": 0.01, "random_state": 0}
-    return ALSTMRegressor(**{**defaults, **params})
-
-
-def weights(model: ALSTMRegressor) -> np.ndarray:
-    return np.concatenate([p.detach().numpy().ravel() for p in model.module_.parameters()])
 
 
 def test_learns_and_reports(windows):
     X, y = windows
-    model = small(max_epochs=60).fit(X, y)
+    model = small_alstm(max_epochs=60).fit(X, y)
     assert model.score(X, y) > 0.8
     assert model.n_iter_ == len(model.history_) <= 60
     assert {"train_loss", "valid_loss", "dur"} <= set(model.history_.columns)
@@ -44,30 +31,16 @@ def test_unlabelled_rows_are_as_if_absent(windows):
     unlabelled = np.zeros(len(y), dtype=bool)
     unlabelled[::7] = True
     unlabelled[-5:] = True
-    with_nan = small().fit(X, y.where(~unlabelled))
-    without = small().fit(X[~unlabelled], y[~unlabelled])
-    np.testing.assert_array_equal(weights(with_nan), weights(without))
+    with_nan = small_alstm().fit(X, y.where(~unlabelled))
+    without = small_alstm().fit(X[~unlabelled], y[~unlabelled])
+    np.testing.assert_array_equal(weights_of(with_nan), weights_of(without))
     assert with_nan.score(X, y.where(~unlabelled)) == without.score(X[~unlabelled], y[~unlabelled])
-
-
-def test_early_stopping_holds_out_the_last_whole_days(windows):
-    X, y = windows
-    day = y.index.get_level_values("datetime")
-    last, purged = day >= day.unique()[-4], np.isin(day, day.unique()[-6:-4])
-    held_out = small().fit(X, y)
-    explicit = small().fit(X[~last & ~purged], y[~last & ~purged], X_val=X[last], y_val=y[last])
-    np.testing.assert_array_equal(weights(held_out), weights(explicit))
-    # Row order is nothing: the same days are held out.
-    shuffled = np.random.default_rng(0).permutation(len(y))
-    train, valid = chronological_holdout(day[shuffled], np.ones(len(y), bool), 0.1, 2)
-    np.testing.assert_array_equal(np.sort(shuffled[valid]), np.flatnonzero(last))
-    np.testing.assert_array_equal(np.sort(shuffled[train]), np.flatnonzero(~last & ~purged))
 
 
 def test_early_stopping_restores_the_best_epoch(windows):
     X, y = windows
     noise = pd.Series(np.random.default_rng(1).normal(size=len(y)), index=y.index)
-    model = small(max_epochs=80, n_iter_no_change=5, lr=0.05).fit(X, noise)
+    model = small_alstm(max_epochs=80, n_iter_no_change=5, lr=0.05).fit(X, noise)
     losses = model.history_["valid_loss"]
     assert model.n_iter_ == losses.argmin() + 1 + 5 < 80
     last = y.index.get_level_values("datetime") >= y.index.levels[0][-4]
@@ -79,7 +52,7 @@ def test_early_stopping_restores_the_best_epoch(windows):
 @pytest.mark.parametrize("monitor", ["valid_ic", "valid_rank_ic"])
 def test_monitors_of_daily_ic(windows, monitor):
     X, y = windows
-    model = small(max_epochs=12, n_iter_no_change=3, monitor=monitor).fit(X, y)
+    model = small_alstm(max_epochs=12, n_iter_no_change=3, monitor=monitor).fit(X, y)
     last = y.index.get_level_values("datetime") >= y.index.levels[0][-4]
     if monitor == "valid_ic":
         expected = ic_score(y[last], model.predict(X[last]))
@@ -89,27 +62,27 @@ def test_monitors_of_daily_ic(windows, monitor):
 
 def test_auto_early_stopping_needs_days(windows):
     X, y = windows
-    assert "valid_loss" not in small().fit(X, y.to_numpy()).history_
-    assert "valid_loss" in small().fit(X, y).history_
+    assert "valid_loss" not in small_alstm().fit(X, y.to_numpy()).history_
+    assert "valid_loss" in small_alstm().fit(X, y).history_
     days = y.index.get_level_values("datetime")
-    assert "valid_loss" in small().fit(X, y.to_numpy(), days=days).history_
-    assert "valid_loss" in small(early_stopping=True).fit(X, y.to_numpy()).history_
-    assert "valid_loss" not in small(early_stopping=False).fit(X, y).history_
+    assert "valid_loss" in small_alstm().fit(X, y.to_numpy(), days=days).history_
+    assert "valid_loss" in small_alstm(early_stopping=True).fit(X, y.to_numpy()).history_
+    assert "valid_loss" not in small_alstm(early_stopping=False).fit(X, y).history_
 
 
 def test_partial_fit_and_warm_start_go_on(windows):
     X, y = windows
-    whole = small(early_stopping=False, max_epochs=3).fit(X, y)
-    stepwise = small(early_stopping=False)
+    whole = small_alstm(early_stopping=False, max_epochs=3).fit(X, y)
+    stepwise = small_alstm(early_stopping=False)
     for _ in range(3):
         stepwise.partial_fit(X, y)
-    np.testing.assert_array_equal(weights(whole), weights(stepwise))
+    np.testing.assert_array_equal(weights_of(whole), weights_of(stepwise))
     assert stepwise.n_iter_ == 3
 
     warm = clone(whole).set_params(warm_start=True).fit(X, y)
-    before = weights(warm).copy()
+    before = weights_of(warm).copy()
     assert warm.set_params(lr=1e-9).fit(X, y).n_iter_ == 6
-    np.testing.assert_allclose(weights(warm), before, atol=1e-6)
+    np.testing.assert_allclose(weights_of(warm), before, atol=1e-6)
     cold = whole.fit(X, y)
     assert cold.n_iter_ == 3
 
@@ -122,7 +95,7 @@ def test_value_clipping(windows):
     X, y = windows
     for clip_value, bound in ((0.01, True), (None, False)):
         largest: list[float] = []
-        small(clip_value=clip_value, callbacks=[Largest()]).fit(X, 100 * y)
+        small_alstm(clip_value=clip_value, callbacks=[Largest()]).fit(X, 100 * y)
         assert (max(largest) <= 0.01 + 1e-7) == bound
 
 
@@ -131,53 +104,31 @@ def test_same_seed_same_bits_and_global_state_untouched(windows):
     np.random.seed(3)  # noqa: NPY002 - the global state is what is tested
     torch.manual_seed(3)
     states = np.random.get_state()[1].copy(), torch.get_rng_state()  # noqa: NPY002
-    first = small(dropout=0.3).fit(X, y)
-    small(random_state=None, max_epochs=1).fit(X, y)
+    first = small_alstm(dropout=0.3).fit(X, y)
+    small_alstm(random_state=None, max_epochs=1).fit(X, y)
     assert (np.random.get_state()[1] == states[0]).all()  # noqa: NPY002
     assert (torch.get_rng_state() == states[1]).all()
-    np.testing.assert_array_equal(weights(first), weights(small(dropout=0.3).fit(X, y)))
-    assert not np.array_equal(weights(first), weights(small(random_state=1, dropout=0.3).fit(X, y)))
-
-
-@settings(max_examples=15, deadline=None)
-@given(data=st.data())
-def test_prediction_does_not_depend_on_batch_mates(fitted, data):
-    model, X = fitted
-    rows = data.draw(st.lists(st.integers(0, len(X) - 1), min_size=1, max_size=700))
-    np.testing.assert_array_equal(model.predict(X[rows]), model.predict(X)[rows])
-
-
-@pytest.fixture(scope="module", params=["gru", "lstm"])
-def fitted(request):
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(900, 12, 5)).astype(np.float32)
-    return small(rnn=request.param, max_epochs=1).fit(X, X[:, -1, 0]), X
-
-
-def test_lazy_windows_equal_dense_ones(windows):
-    X, y = windows
-    lazy = WindowArray(X.reshape(-1, 3), np.arange(len(X)) * 8 + 7, 8, index=y.index)
-    np.testing.assert_array_equal(np.asarray(lazy), X)
-    dense_model, lazy_model = small().fit(X, y), small().fit(lazy, y.to_numpy())
-    np.testing.assert_array_equal(weights(dense_model), weights(lazy_model))
-    np.testing.assert_array_equal(dense_model.predict(X), lazy_model.predict(lazy))
+    np.testing.assert_array_equal(weights_of(first), weights_of(small_alstm(dropout=0.3).fit(X, y)))
+    assert not np.array_equal(
+        weights_of(first), weights_of(small_alstm(random_state=1, dropout=0.3).fit(X, y))
+    )
 
 
 def test_univariate_series(windows):
     X, y = windows
     table = pd.DataFrame(X[:, :, 0], index=y.index, columns=[f"CLOSE{lag}" for lag in range(8)])
-    model = small().fit(table, y)
+    model = small_alstm().fit(table, y)
     assert model.n_features_in_ == model.n_steps_in_ == 8
-    np.testing.assert_array_equal(weights(model), weights(small().fit(X[:, :, :1], y)))
+    np.testing.assert_array_equal(weights_of(model), weights_of(small_alstm().fit(X[:, :, :1], y)))
 
 
 def test_pickle_and_clone(windows):
     X, y = windows
-    model = small(callbacks=[Callback()]).fit(X, y)
+    model = small_alstm(callbacks=[Callback()]).fit(X, y)
     again = pickle.loads(pickle.dumps(model))
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     # It does not drag its training data along.
-    larger = small().fit(np.tile(X, (10, 1, 1)), np.tile(y, 10))
+    larger = small_alstm().fit(np.tile(X, (10, 1, 1)), np.tile(y, 10))
     assert len(pickle.dumps(larger)) < len(pickle.dumps(model)) + X.nbytes
     assert again.module_ is again.net_.module_
     again.partial_fit(X, y)
@@ -188,7 +139,7 @@ def test_pickle_and_clone(windows):
 @pytest.mark.parametrize("optimizer", ["adamw", "nadam", "rmsprop", "sgd", torch.optim.Adagrad])
 def test_optimizers(windows, optimizer):
     X, y = windows
-    model = small(optimizer=optimizer, weight_decay=1e-4).fit(X, y)
+    model = small_alstm(optimizer=optimizer, weight_decay=1e-4).fit(X, y)
     losses = model.history_["train_loss"]
     assert losses.iloc[-1] < losses.iloc[0]
 
@@ -196,7 +147,7 @@ def test_optimizers(windows, optimizer):
 @pytest.mark.parametrize("loss", ["mae", "huber", torch.nn.functional.mse_loss])
 def test_losses(windows, loss):
     X, y = windows
-    model = small(loss=loss, early_stopping=False, lr=1e-12, max_epochs=1).fit(X, y)
+    model = small_alstm(loss=loss, early_stopping=False, lr=1e-12, max_epochs=1).fit(X, y)
     error = model.predict(X) - y
     expected = {
         "mae": error.abs().mean(),
@@ -207,7 +158,7 @@ def test_losses(windows, loss):
 
 def test_bf16_is_near_float32(windows):
     X, y = windows
-    full, half = small().fit(X, y), small(precision="bf16").fit(X, y)
+    full, half = small_alstm().fit(X, y), small_alstm(precision="bf16").fit(X, y)
     assert np.corrcoef(full.predict(X), half.predict(X))[0, 1] > 0.99
     assert not np.array_equal(full.predict(X), half.predict(X))
     assert half.predict(X).dtype == np.float32
@@ -216,7 +167,7 @@ def test_bf16_is_near_float32(windows):
 @pytest.mark.slow
 def test_compile(windows):
     X, y = windows
-    plain, compiled = small().fit(X, y), small(compile=True).fit(X, y)
+    plain, compiled = small_alstm().fit(X, y), small_alstm(compile=True).fit(X, y)
     np.testing.assert_allclose(compiled.predict(X), plain.predict(X), atol=1e-4)
     pickle.loads(pickle.dumps(compiled)).predict(X)
 
@@ -227,16 +178,16 @@ def test_cuda(windows):
         pytest.skip("no CUDA device")
     X, y = windows
     state = torch.cuda.get_rng_state()
-    model = small(device="cuda").fit(X, y)
+    model = small_alstm(device="cuda").fit(X, y)
     assert (torch.cuda.get_rng_state() == state).all()
     np.testing.assert_allclose(
-        model.predict(X), small(device="cpu").fit(X, y).predict(X), atol=1e-2
+        model.predict(X), small_alstm(device="cpu").fit(X, y).predict(X), atol=1e-2
     )
 
 
 def test_verbose_prints_epochs(windows, capsys):
     X, y = windows
-    small(verbose=1, max_epochs=2).fit(X, y)
+    small_alstm(verbose=1, max_epochs=2).fit(X, y)
     assert "train_loss" in capsys.readouterr().out
-    small(max_epochs=2).fit(X, y)
+    small_alstm(max_epochs=2).fit(X, y)
     assert capsys.readouterr().out == ""

@@ -12,7 +12,7 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from skattn.base import SequenceRegressor, estimator
+from skattn import SequenceRegressor
 from skattn.models import ALSTMRegressor, TransformerRegressor
 from skattn.panel import WindowArray
 
@@ -35,7 +35,7 @@ from skattn.panel import WindowArray
         ({"optimizer": int}, ["optimizer", "'adam'", "int"]),
         ({"optimizer": torch.optim.LBFGS}, ["optimizer", "LBFGS"]),
         ({"loss": torch.nn.MSELoss}, ["loss", "MSELoss()"]),
-        ({"loss": lambda p, y: p - y}, ["loss must give a scalar", "(170,)"]),
+        ({"loss": lambda p, y: p - y}, ["loss", "(170,)"]),
         ({"device": "cuda:99"}, ["device", "cuda:99"]),
         ({"freeze": ("net", "rnn", "att_net", "fc_out")}, ["freeze", "nothing to train"]),
     ],
@@ -49,9 +49,7 @@ def test_parameters(windows, params, names):
 
 
 def test_heads_of_equal_size(windows):
-    with pytest.raises(
-        ValueError, match=r"d_model must be a multiple of nhead.*d_model=10.*nhead=4"
-    ):
+    with pytest.raises(ValueError, match=r"d_model=10.*nhead=4"):
         TransformerRegressor(d_model=10, nhead=4).fit(*windows)
 
 
@@ -59,10 +57,10 @@ def test_nan_points_at_imputation(windows):
     X, y = windows
     X = X.copy()
     X[7, 2, 1] = np.nan
-    with pytest.raises(ValueError, match=r"X contains NaN \(first at row 7; .*RobustZScore"):
+    with pytest.raises(ValueError, match=r"X.*NaN.*\b7\b"):
         ALSTMRegressor(max_epochs=1).fit(X, y)
     model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(np.nan_to_num(X), y)
-    with pytest.raises(ValueError, match="X contains NaN"):
+    with pytest.raises(ValueError, match=r"X.*NaN.*\b7\b"):
         model.predict(X)
 
 
@@ -72,38 +70,38 @@ def test_infinity(windows):
     bad_X[3, 0, 0], bad_y.iloc[11] = np.inf, -np.inf
     with pytest.raises(ValueError, match="infinity"):
         ALSTMRegressor().fit(bad_X, y)
-    with pytest.raises(ValueError, match=r"y contains infinity .* row 11"):
+    with pytest.raises(ValueError, match=r"y.*infinity.*\b11\b"):
         ALSTMRegressor().fit(X, bad_y)
 
 
 def test_labels(windows):
     X, y = windows
-    with pytest.raises(ValueError, match="y has no label at all: it is NaN in all its 200 rows"):
+    with pytest.raises(ValueError, match=r"\by\b.*\b200\b"):
         ALSTMRegressor().fit(X, y * np.nan)
-    with pytest.raises(ValueError, match="must hold numbers"):
+    with pytest.raises(ValueError, match=r"\by\b.*'-?0x\d"):
         ALSTMRegressor().fit(X, y.astype(str).str.replace(".", "x"))
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+    with pytest.raises(ValueError, match=r"\[200, 199\]"):
         ALSTMRegressor().fit(X, y[:-1])
-    with pytest.raises(ValueError, match="y_val has no label"):
+    with pytest.raises(ValueError, match=r"y_val.*\b200\b"):
         ALSTMRegressor().fit(X, y, X_val=X, y_val=y * np.nan)
-    with pytest.raises(ValueError, match="X_val and y_val go together"):
+    with pytest.raises(ValueError, match=r"X_val.*y_val"):
         ALSTMRegressor().fit(X, y, X_val=X)
 
 
 @pytest.mark.parametrize(
     ("train", "valid", "message"),
     [
-        (slice(100), slice(50, 150), "begins at 2024-01-11, but X ends at 2024-01-20 .*10 days"),
-        (slice(100, 200), slice(50), "begins at 2024-01-01, but X ends at 2024-02-09 .* 0 days"),
-        (slice(100), slice(100, 150), "ends at 2024-01-20, with 0 trading days.* 5 days ahead"),
-        (slice(100), slice(120, 150), "ends at 2024-01-20, with 4 trading days.* 5 days ahead"),
+        (slice(100), slice(50, 150), r"2024-01-20.*\b10\b"),
+        (slice(100, 200), slice(50), r"2024-02-09.*\b0\b"),
+        (slice(100), slice(100, 150), r"\b0\b.*\b5\b"),
+        (slice(100), slice(120, 150), r"\b4\b.*\b5\b"),
         (slice(100), slice(125, 150), None),
     ],
     ids=["shared", "before", "next", "near", "far"],
 )
 def test_validation_days_that_tell_of_training_days(windows, train, valid, message):
     X, y = windows
-    y.attrs["horizon"] = 5
+    y.attrs["reach"] = 5
     model = ALSTMRegressor(max_epochs=1, hidden_size=4)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -133,14 +131,14 @@ def test_weekends_are_no_trading_days(windows):
     index = pd.MultiIndex.from_arrays([days, y.index.get_level_values(1)], names=y.index.names)
     y = y.set_axis(index)
     # X ends on a Friday, X_val begins on the Monday after it.
-    with pytest.warns(UserWarning, match="with 0 trading days between; .* reach 2 days"):
+    with pytest.warns(UserWarning, match=r"\b0\b.*\b2\b"):
         model.fit(X[:100], y[:100], X_val=X[100:], y_val=y[100:])
 
 
 def test_a_table_that_lost_its_index(windows):
     X, y = windows
     model = ALSTMRegressor(max_epochs=1, hidden_size=4)
-    with pytest.warns(UserWarning, match=r"8 columns .* time steps.*set_output") as caught:
+    with pytest.warns(UserWarning, match=r"\b8\b.*set_output") as caught:
         model.fit(X[:, :, 0], y)
     assert caught[0].filename == __file__
     with warnings.catch_warnings():
@@ -153,13 +151,13 @@ def test_a_table_that_lost_its_index(windows):
 def test_rows_of_X_and_y_must_agree(windows):
     X, y = windows
     table = pd.DataFrame(X[:, :, 0], index=y.index)
-    with pytest.raises(ValueError, match=r"X and y have the same length but different rows: row 0"):
+    with pytest.raises(ValueError, match=r"X.*\b0\b.*y\.reindex"):
         ALSTMRegressor().fit(table, y[::-1])
 
 
 def test_too_few_days(windows):
     X, y = windows
-    with pytest.raises(ValueError, match=r"last 1 of 3 labelled days .* drops 2"):
+    with pytest.raises(ValueError, match=r"\b1 of 3\b.*\b2\b"):
         ALSTMRegressor().fit(X[:15], y[:15])
     ALSTMRegressor(max_epochs=1, hidden_size=4, purge=0).fit(X[:15], y[:15])
 
@@ -167,37 +165,37 @@ def test_too_few_days(windows):
 def test_other_shape_than_fitted(windows):
     X, y = windows
     model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(X, y)
-    with pytest.raises(ValueError, match=r"7 steps and 3 features, .*expecting 8 steps and 3"):
+    with pytest.raises(ValueError, match=r"\b7 steps.*\b8 steps"):
         model.predict(X[:, 1:])
-    with pytest.raises(ValueError, match="8 steps and 2 features"):
+    with pytest.raises(ValueError, match=r"\b2 features.*\b3 features"):
         model.predict(X[:, :, 1:])
-    with pytest.raises(ValueError, match="2 dimensions"):
+    with pytest.raises(ValueError, match=r"X.*\b2\b.*\b3\b"):
         model.predict(X[:, :, 0])
 
 
 def test_index_without_the_levels(windows):
     X, y = windows
     index = y.index.rename(["date", "ticker"])
-    with pytest.raises(ValueError, match="levels 'datetime' and 'instrument'"):
+    with pytest.raises(ValueError, match=r"X.*'date', 'ticker'"):
         ALSTMRegressor().fit(pd.DataFrame(X[:, :, 0], index=index), y.to_numpy())
 
 
 def test_days_must_be_dates(windows):
     X, y = windows
-    with pytest.raises(TypeError, match="days must be dates"):
+    with pytest.raises(TypeError, match=r"days.*int64"):
         ALSTMRegressor().fit(X, y, days=np.arange(len(y)))
 
 
 def test_monitor_without_cross_section(windows):
     X, y = windows
     first = y.index.get_level_values("instrument") == "A"
-    with pytest.raises(ValueError, match="monitor='valid_ic' has no value"):
+    with pytest.raises(ValueError, match=r"monitor='valid_ic'.*monitor='valid_loss'"):
         ALSTMRegressor(monitor="valid_ic").fit(X[first], y[first])
 
 
 def test_divergence(windows):
     X, y = windows
-    with pytest.raises(ValueError, match=r"Training diverged: .* lower lr"):
+    with pytest.raises(ValueError, match=r"\binf\b.*\blr\b"):
         ALSTMRegressor(optimizer="sgd", lr=1e12, clip_value=None, max_epochs=20).fit(X, y)
 
 
@@ -205,14 +203,14 @@ def test_a_warm_start_that_fails_leaves_the_last_fit_whole(windows):
     X, y = windows
     model = ALSTMRegressor(max_epochs=2, hidden_size=4, warm_start=True, random_state=0).fit(X, y)
     before = model.predict(X)
-    with pytest.raises(ValueError, match="diverged"):
+    with pytest.raises(ValueError, match=r"\binf\b.*\blr\b"):
         model.set_params(optimizer="sgd", lr=1e12, clip_value=None, max_epochs=20).fit(X, y)
     np.testing.assert_array_equal(model.predict(X), before)
     assert model.n_iter_ == len(model.net_.history) == 2
 
 
 def test_callbacks_are_skorchs(windows):
-    with pytest.raises(TypeError, match="callbacks must be skorch callbacks; got 3"):
+    with pytest.raises(TypeError, match=r"callbacks.*\b3\b"):
         ALSTMRegressor(callbacks=[3]).fit(*windows)
 
 
@@ -225,12 +223,11 @@ def test_a_module_of_another_shape(windows):
         def forward(self, x):
             return self.out(x[:, -1])
 
-    @estimator
     class ColumnRegressor(SequenceRegressor):
         def build_module(self, n_steps, n_features):
             return Column(n_features)
 
-    with pytest.raises(ValueError, match=r"one value a window, shape \(170,\); it gave \(170, 1\)"):
+    with pytest.raises(ValueError, match=r"\(170,\).*\(170, 1\)"):
         ColumnRegressor().fit(*windows)
 
 
@@ -242,7 +239,7 @@ def test_fields_in_another_order(windows):
         for fields in (["close", "open", "volume"], ["open", "close", "volume"])
     )
     model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(one, y)
-    with pytest.raises(ValueError, match=r"fields of X are open, close, .* with close, open"):
+    with pytest.raises(ValueError, match=r"X.*open, close.*close, open"):
         model.predict(two)
 
 
@@ -250,14 +247,14 @@ def test_flat_columns_of_several_fields(windows):
     X, y = windows
     names = [f"{field}{lag}" for field in ("CLOSE", "OPEN") for lag in range(8)]
     table = pd.DataFrame(X[:, :, :2].reshape(len(X), -1), index=y.index, columns=names)
-    with pytest.raises(ValueError, match=r"flat columns of 2 fields \(close, open\).*Sequence"):
+    with pytest.raises(ValueError, match=r"\(close, open\).*SequenceReshaper"):
         ALSTMRegressor().fit(table, y)
 
 
 def test_the_last_step_diverges(windows):
     X, y = windows
     model = ALSTMRegressor(optimizer="sgd", lr=1e38, clip_value=None, max_epochs=1)
-    with pytest.raises(ValueError, match="weights are not finite"):
+    with pytest.raises(ValueError, match=r"weights.*\blr\b"):
         model.fit(X, 1e3 * y)
 
 
@@ -265,12 +262,12 @@ def test_failed_fits_leave_no_half(windows):
     X, y = windows
     model = ALSTMRegressor(max_epochs=1, hidden_size=4, random_state=0)
     before = model.partial_fit(X, y).predict(X)
-    with pytest.raises(ValueError, match="diverged"):
+    with pytest.raises(ValueError, match=r"\binf\b.*\blr\b"):
         model.partial_fit(X * 1e30, y * 1e30)
     np.testing.assert_array_equal(model.predict(X), before)
     assert model.n_iter_ == len(model.net_.history) == 1
     assert model.partial_fit(X, y).n_iter_ == 2
-    with pytest.raises(ValueError, match="no label"):
+    with pytest.raises(ValueError, match=r"\by\b.*\b200\b"):
         model.fit(X[:, :, :2], y * np.nan)
     with pytest.raises(NotFittedError):
         model.predict(X)
@@ -278,7 +275,7 @@ def test_failed_fits_leave_no_half(windows):
 
 def test_warm_start_of_another_architecture(windows):
     model = ALSTMRegressor(max_epochs=1, hidden_size=4, warm_start=True).fit(*windows)
-    with pytest.raises(ValueError, match="warm_start=True goes on"):
+    with pytest.raises(ValueError, match=r"warm_start=True.*warm_start=False"):
         model.set_params(hidden_size=8).fit(*windows)
 
 
@@ -294,17 +291,60 @@ def test_score(windows):
     X, y = windows
     table = pd.DataFrame(X[:, :, 0], index=y.index)
     model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(table, y)
-    with pytest.raises(ValueError, match="different rows"):
+    with pytest.raises(ValueError, match=r"X.*y\.reindex"):
         model.score(table, y[::-1])
-    with pytest.raises(ValueError, match="inconsistent numbers"):
+    with pytest.raises(ValueError, match=r"\[200, 199\]"):
         model.score(table, y[:-1])
-    with pytest.raises(ValueError, match="no label at all"):
+    with pytest.raises(ValueError, match=r"\by\b.*\b200\b"):
         model.score(table, y * np.nan)
-    with pytest.raises(ValueError, match="inconsistent numbers"):
+    with pytest.raises(ValueError, match=r"\[200, 199\]"):
         model.predict(table, days=y.index.get_level_values("datetime")[:-1])
 
 
 def test_monitor_without_days(windows):
     X, y = windows
-    with pytest.raises(ValueError, match="monitor='valid_ic' needs the trading days"):
+    with pytest.raises(ValueError, match=r"monitor='valid_ic'.*'datetime'"):
         ALSTMRegressor(monitor="valid_ic").fit(X, y, X_val=X, y_val=y.to_numpy())
+
+
+def test_old_labels_without_a_purge(windows):
+    """Where nothing is held out, nobody asks how far labels reach."""
+    X, y = windows
+    y = y.copy()
+    y.attrs["horizon"] = 5
+    ALSTMRegressor(max_epochs=1, hidden_size=4, early_stopping=False).fit(X, y)
+    with pytest.raises(ValueError, match=r"horizon.*\b5\b.*reach"):
+        ALSTMRegressor(max_epochs=1, hidden_size=4).fit(X, y)
+
+
+def test_labels_that_are_too_large(windows):
+    X, y = windows
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(X, y)
+    large = y.to_numpy(dtype=float, copy=True)
+    large[3] = 1e39
+    for method in (model.fit, model.score):
+        with pytest.raises(ValueError, match=r"\by\b.*float32.*\b3\b"):
+            method(X, large)
+
+
+def test_instruments_of_two_columns(windows):
+    X, y = windows
+    with pytest.raises(ValueError, match=r"instruments.*\b2 dimensions"):
+        ALSTMRegressor().fit(X, y, instruments=np.ones((len(y), 2)))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "weight_decay"),
+    [(torch.optim.Optimizer, 0.0), (torch.optim.SparseAdam, 0.0), (torch.optim.Adafactor, -0.0)],
+)
+def test_optimizers_that_cannot_train(windows, optimizer, weight_decay):
+    if optimizer is torch.optim.Adafactor:
+        ALSTMRegressor(optimizer=optimizer, max_epochs=1, hidden_size=4).fit(*windows)
+        return
+    with pytest.raises(ValueError, match=rf"optimizer.*{optimizer.__name__}"):
+        ALSTMRegressor(optimizer=optimizer, weight_decay=weight_decay).fit(*windows)
+
+
+def test_an_optimizer_that_refuses_its_parameters_is_named(windows):
+    with pytest.raises(ValueError, match=r"optimizer=Rprop.*weight_decay"):
+        ALSTMRegressor(optimizer=torch.optim.Rprop, weight_decay=0.1).fit(*windows)

@@ -1,4 +1,4 @@
-"""Data to learn and to test with: a simulated market, and real prices that a package ships."""
+"""Data for examples and tests: a simulated market, and real prices from an installed package."""
 
 from skattn.datasets._market import make_market
 from skattn.datasets._sp500 import load_sp500

@@ -1,48 +1,23 @@
-"""A simulated stock market in which the best reachable score is known."""
+"""Simulated stock market with a known best reachable score."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
-from sklearn.utils._param_validation import Interval, validate_params
 
 from skattn.datasets._simulation import Component, simulate
-from skattn.preprocessing import make_label
+from skattn.labels import make_label
+from skattn.parameters import check_value
 
-# A cycle is read from its last two periods.
+# Number of past periods from which a cycle is read.
 CYCLES = 2
 
-_STRENGTH = [Interval(Real, 0, 1, closed="both")]
-_SHARE = [Interval(Real, 0, 1, closed="left")]
-_DAYS = [Interval(Integral, 1, None, closed="left")]
 
-
-@validate_params(
-    {
-        "n_stocks": [Interval(Integral, 2, None, closed="left")],
-        "n_days": [Interval(Integral, 3, None, closed="left")],
-        "momentum": _STRENGTH,
-        "reversal": _STRENGTH,
-        "sector": _STRENGTH,
-        "periodic": _STRENGTH,
-        "lagged": _STRENGTH,
-        "momentum_lookback": _DAYS,
-        "reversal_lookback": _DAYS,
-        "sector_lookback": _DAYS,
-        "n_sectors": [Interval(Integral, 2, None, closed="left"), None],
-        "periods": [list, tuple],
-        "lag": [Interval(Integral, 0, None, closed="left")],
-        "late_listings": _SHARE,
-        "missing_days": _SHARE,
-        "random_state": ["random_state", np.random.Generator],
-    },
-    prefer_skip_nested_validation=True,
-)
 def make_market(
     n_stocks: int = 50,
     n_days: int = 500,
@@ -63,59 +38,61 @@ def make_market(
     missing_days: float = 0.01,
     random_state: int | np.random.RandomState | np.random.Generator | None = None,
 ) -> Bunch:
-    """Simulate daily prices that hold a planted signal.
+    """Simulate daily prices with a planted signal.
 
-    The return of stock i on day t + 2 is ``signal[i, t] + market[t + 2] + noise[i, t + 2]``,
-    where the signal is a function of the closes in the table up to day t, and the rest cannot
-    be foreseen. So the label of day t has the signal for its expectation (up to a constant of
-    the day), and no model can, on average, score above ``ic_ceiling``.
+    The return of stock i on day t + 2 is ``signal[i, t] + market[t + 2] + noise[i, t + 2]``. The
+    signal is a function of the closes in the table up to day t. Market and noise are
+    unpredictable. The signal is therefore the expectation of the label of day t (up to a constant
+    per day), and no model can, on average, score above ``ic_ceiling``.
 
-    The signal is a sum of components. Each is a score of recent returns (relative to the
-    market's mean), standardised over the stocks of each day, times its strength. A strength is
-    the component's standard deviation as a fraction of the noise's: a component alone has a
-    daily information coefficient (IC) of about ``s / sqrt(1 + s**2)``, and independent
-    components add like variances.
+    The signal is a sum of components. A component is a score of recent returns (relative to the
+    market's mean), standardised over the stocks of each day, times its strength s. The strength
+    is the component's standard deviation as a fraction of the noise's standard deviation. A
+    component alone has a daily information coefficient (IC) of about ``s / sqrt(1 + s**2)``.
+    Independent components add like variances.
 
     Parameters
     ----------
     n_stocks : int, default=50
         Number of stocks, at least 2.
     n_days : int, default=500
-        Number of business days. Must reach past the longest look-back of a component that is
-        on by at least three days. With the same seed, a longer market begins with the shorter
-        one (from 500 days on, or without late listings).
+        Number of business days. Must exceed the longest lookback of an active component by at
+        least three days. With the same seed, a longer market begins with the shorter market
+        (from 500 days on, or without late listings).
     momentum : float in [0, 1], default=0.05
-        Strength of momentum: past winners win, leaving out the last days as in [1]_.
+        Strength of momentum: past winners win. The last days are left out, as in [1]_.
     reversal : float in [0, 1], default=0.05
-        Strength of short-term reversal: the last days' winners lose [2]_.
+        Strength of short-term reversal: winners of the last days lose [2]_.
     sector : float in [0, 1], default=0.07
         Strength of the lead-lag within sectors [3]_: a stock follows the mean return of the
-        other stocks of its sector. Its own prices say next to nothing about it.
+        other stocks of its sector. The stock's own prices say almost nothing about this component.
     periodic : float in [0, 1], default=0.0
-        Strength of the cycles: a stock repeats the returns of one and of two periods before
-        the day to be predicted, summed over ``periods`` (a seasonal autoregression, whose
-        cycles have each stock's own phase and amplitude).
+        Strength of the cycles: a stock repeats its returns of one period and of two periods
+        before the predicted day, summed over ``periods``. The cycles are a seasonal
+        autoregression, with a phase and an amplitude for each stock.
     lagged : float in [0, 1], default=0.0
-        Strength of the planted lag: the return of day ``t - lag`` alone predicts.
+        Strength of the planted lag: only the return of day ``t - lag`` predicts.
     momentum_lookback, reversal_lookback : int, default=20, 5
-        In days: reversal reads the latest ``reversal_lookback`` returns, momentum the latest
-        ``momentum_lookback`` but those.
+        Lookbacks in days. Reversal reads the latest ``reversal_lookback`` returns. Momentum reads
+        the latest ``momentum_lookback`` returns, without the returns that reversal reads.
     sector_lookback : int, default=1
-        Days of returns that a sector's stocks are led by.
+        Number of days of returns that lead the stocks of a sector.
     n_sectors : int, default=None
-        Number of sectors, of equal size up to one stock. None: one for ten stocks, at least 2.
+        Number of sectors, whose sizes differ by at most one stock. None: one sector per ten
+        stocks, at least 2.
     periods : sequence of int, default=(5, 11, 23)
         Lengths of the cycles in days, each at least 2.
     lag : int, default=10
-        Where the planted lag is, in days before day t (0 is the latest return).
+        Position of the planted lag, in days before day t (0 is the latest return).
     start : str or datetime-like, default="2010-01-04"
-        The first day, if it is a business day, else the next one.
+        First day. If the day is not a business day, the market starts on the next business day.
     late_listings : float in [0, 1), default=0.1
-        Share of the stocks that list late: on any of the first 250 days, at the latest halfway.
+        Share of the stocks that list late, on a random day among the first 250, but at the latest
+        halfway.
     missing_days : float in [0, 1), default=0.01
         Share of single rows that are missing from the table.
     random_state : int, RandomState instance, Generator instance or None, default=None
-        Seed. None: another market at each call; numpy's global state is not touched.
+        Seed. None: another market at each call. numpy's global state is neither used nor changed.
 
     Returns
     -------
@@ -124,32 +101,32 @@ def make_market(
             open, high, low, close (float64) and volume in shares (int64); index (datetime,
             instrument), sorted.
         concepts : pandas.Series of shape (n_stocks,)
-            The sector of each instrument, named "sector".
+            Sector of each instrument, named "sector".
         label : pandas.Series of shape (n_rows,)
-            What ``skattn.preprocessing.make_label`` gives, same index:
-            ``close[t + 2] / close[t + 1] - 1`` as a fraction; NaN on the last two days
-            and where the stock misses one of the two.
+            Label of ``skattn.make_label``, ``close[t + 2] / close[t + 1] - 1`` as a fraction, with
+            the same index. NaN on the last two days, and if the stock misses either of the days
+            t + 1 and t + 2.
         signal : pandas.Series of shape (n_rows,)
-            The planted expectation of the label, up to a constant of the day; same index.
+            Planted expectation of the label, up to a constant per day; same index.
         ic_ceiling : float
             Mean daily Pearson IC of the signal itself, on this sample; 0.0 without components.
         DESCR : str
-            What was simulated.
+            Description of the simulation.
 
     Raises
     ------
     ValueError
-        A parameter is out of its range, or ``n_days`` or ``n_stocks`` is too small for the
-        components that are on.
+        A parameter is out of its range, or ``n_days`` or ``n_stocks`` is too small for the active
+        components.
 
     Notes
     -----
-    Each stock's volatility (1 to 3 % a day) is a log-autoregression around its own level, its
-    shocks are Student t with five degrees of freedom; high volume comes with large moves.
-    Before a stock has history, what is unknown counts as the market's return. A close after a
-    missing row yields the return over the gap. Scores are clipped at four standard deviations,
-    and a stock a thousand times above (below) its first price has no positive (negative) signal:
-    this keeps prices in range at any strength, and hardly ever matters at small ones.
+    Each stock's volatility (1 to 3 % per day) is a log-autoregression around the stock's own
+    level. Shocks are Student t with five degrees of freedom. High volume comes with large moves.
+    Before a stock has history, unknown returns count as the market's return. A close after a
+    missing row yields the return over the gap. Scores are clipped at four standard deviations. A
+    stock a thousand times above (below) its first price has no positive (negative) signal. Both
+    limits keep prices in range at any strength, and hardly ever matter at small strengths.
 
     References
     ----------
@@ -171,6 +148,27 @@ def make_market(
     >>> round(market.ic_ceiling, 2)
     0.1
     """
+    for name, days in (
+        ("momentum_lookback", momentum_lookback),
+        ("reversal_lookback", reversal_lookback),
+        ("sector_lookback", sector_lookback),
+    ):
+        check_value(name, days, "int", at_least=1)
+    for name, strength in (
+        ("momentum", momentum),
+        ("reversal", reversal),
+        ("sector", sector),
+        ("periodic", periodic),
+        ("lagged", lagged),
+    ):
+        check_value(name, strength, "float", at_least=0, at_most=1)
+    for name, share in (("late_listings", late_listings), ("missing_days", missing_days)):
+        check_value(name, share, "float", at_least=0, below=1)
+    n_stocks = check_value("n_stocks", n_stocks, "int", at_least=2)
+    n_days = check_value("n_days", n_days, "int", at_least=3)
+    n_sectors = check_value("n_sectors", n_sectors, "int | None", at_least=2)
+    lag = check_value("lag", lag, "int", at_least=0)
+    check_value("periods", periods, "list", instance_of=(list, tuple))
     components = _components(
         momentum=(momentum, range(reversal_lookback, momentum_lookback)),
         reversal=(-reversal, range(reversal_lookback)),
@@ -181,8 +179,8 @@ def make_market(
     n_sectors = n_sectors or max(2, n_stocks // 10)
     if sector and n_stocks < 2 * n_sectors:
         raise ValueError(
-            f"n_stocks must be at least 2 * n_sectors = {2 * n_sectors}, so that every stock has "
-            f"another one in its sector; got {n_stocks}. sector=0 switches the component off."
+            f"n_stocks must be at least 2 * n_sectors = {2 * n_sectors}, so that every sector has "
+            f"at least two stocks; got {n_stocks}. sector=0 switches the component off."
         )
     _check_n_days(n_days, components)
     calendar = pd.bdate_range(_as_day(start), periods=n_days)
@@ -214,7 +212,7 @@ def make_market(
         DESCR=(
             f"Simulated market: {n_stocks} stocks in {n_sectors} sectors, {n_days} business days "
             f"from {calendar[0].date()}, {len(table)} rows.\nPlanted components (standard "
-            f"deviation over the noise's): {strengths}.\nThe best mean daily IC is {ceiling:.4f}."
+            f"deviation over noise): {strengths}.\nThe best mean daily IC is {ceiling:.4f}."
         ),
     )
 
@@ -226,8 +224,8 @@ def _components(**given: tuple[float, Iterable[int]]) -> list[Component]:
             continue
         if component.name == "momentum":
             raise ValueError(
-                "momentum_lookback must be larger than reversal_lookback, the latest days that "
-                "momentum leaves out."
+                "momentum_lookback must be larger than reversal_lookback, because momentum leaves "
+                "out the latest reversal_lookback days."
             )
         raise ValueError("periods must hold at least one period; got none.")
     return components
@@ -264,13 +262,21 @@ def _as_day(start: Any) -> pd.Timestamp:
 
 
 def _generator(random_state: Any) -> np.random.Generator:
+    check_value(
+        "random_state",
+        random_state,
+        "int | RandomState | None",
+        at_least=0,
+        at_most=2**32 - 1,
+        instance_of=(np.random.RandomState, np.random.Generator),
+    )
     if isinstance(random_state, np.random.RandomState):
         random_state = random_state.randint(2**32, size=4, dtype=np.uint32)
     return np.random.default_rng(random_state)
 
 
 def _mean_daily_ic(day: np.ndarray, signal: np.ndarray, label: np.ndarray) -> float:
-    """Mean over days of the Pearson correlation; 0 where no day has one."""
+    """Mean daily Pearson correlation; 0 if no day has a correlation."""
     labelled = ~np.isnan(label)
     day, x, y = day[labelled], signal[labelled], label[labelled]
     n = np.maximum(np.bincount(day), 1)

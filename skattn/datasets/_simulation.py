@@ -1,4 +1,4 @@
-"""The simulation behind make_market: noise, planted signal, and the day's trading."""
+"""Simulation behind make_market: noise, planted signal and daily trading."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Stylised facts of daily stock returns: spread of volatility over stocks, fat tails, clusters.
+# Stylised facts of daily stock returns: volatility that differs by stock, fat tails, clusters.
 VOLATILITY = (0.01, 0.03)
 MARKET_DRIFT, MARKET_VOLATILITY = 0.0003, 0.01
 DEGREES_OF_FREEDOM = 5
 LOG_VOLATILITY_STD, LOG_VOLATILITY_AR = 0.3, 0.97
-# The largest shocks and scores. Five components of strength 1 add at most 5 * 4 * 0.03 = 0.6, so
-# that every return stays above -1 and every price above 0.
+# Largest shocks and scores. Five components of strength 1 add at most 5 * 4 * 0.03 = 0.6, so every
+# return stays above -1 and every price above 0.
 STOCK_LIMIT, MARKET_LIMIT, SCORE_LIMIT = 0.3, 0.08, 4.0
-# A stock this many times above (below) its first price has no signal pushing it further up (down).
+# A stock this many times above (below) its first price gets no positive (negative) signal.
 PRICE_RANGE = 1000.0
-# Late stocks list in the first year. It does not depend on n_days, so that a longer market
-# begins like a shorter one.
+# Late stocks list in the first year. This number does not depend on n_days, so a longer market
+# begins like a shorter market.
 LISTING_DAYS = 250
 
 
 @dataclass(frozen=True)
 class Component:
-    """A part of the signal: strength times the standardised sum of the returns at some lags."""
+    """Part of the signal: strength times the standardised sum of the returns at ``lags``."""
 
     name: str
     strength: float
@@ -40,9 +40,9 @@ def simulate(
     late_listings: float,
     missing_days: float,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Trade day by day: grids of shape (n_days, n_stocks), and which rows the table has.
+    """Simulate day by day: grids of shape (n_days, n_stocks), and a mask of the table's rows.
 
-    Draws come day by day, and are the same whatever the strengths and shares.
+    Random numbers are drawn day by day, and do not depend on the strengths and shares.
     """
     n_stocks = len(sector_of)
     std = rng.uniform(*VOLATILITY, n_stocks)
@@ -66,7 +66,7 @@ def simulate(
         expected = grids["signal"][day - 2] if day >= 2 else 0.0
         change = expected + market + noise
         previous, price = price, price * (1 + change)
-        # A stock opens at a random part of the day's way.
+        # A stock opens at a random fraction of the day's change.
         opening = previous * (1 + change * rng.random(n_stocks))
         low, high = np.minimum(opening, price), np.maximum(opening, price)
         grids["open"][day], grids["close"][day] = opening, price
@@ -77,7 +77,7 @@ def simulate(
         grids["volume"][day] = np.rint(volume) + 1
         present[day] = (day >= listing) & (rng.random(n_stocks) >= missing_days)
         if not present[day].any():
-            # A day that nobody trades would not be on the table's calendar.
+            # A day without any row would be missing from the table's calendar.
             present[day] = day >= listing
         grids["signal"][day] = planted.update(price, present[day])
     return grids, present
@@ -86,18 +86,18 @@ def simulate(
 def _shocks(
     rng: np.random.Generator, log_vol: np.ndarray, std: np.ndarray | float, limit: float
 ) -> np.ndarray:
-    """One day's fat-tailed shocks of mean 0; moves the log-volatility on by a day, in place."""
+    """Draw one day's fat-tailed shocks of mean 0, and advance the log-volatility in place."""
     log_vol *= LOG_VOLATILITY_AR
     innovation = np.sqrt(1 - LOG_VOLATILITY_AR**2) * LOG_VOLATILITY_STD
     log_vol += innovation * rng.standard_normal(len(log_vol))
     unit = np.sqrt((DEGREES_OF_FREEDOM - 2) / DEGREES_OF_FREEDOM)
     t = unit * rng.standard_t(DEGREES_OF_FREEDOM, len(log_vol))
-    # E[exp(2 v)] is exp(2 std**2) for normal v, so that the shocks' long-run variance is std**2.
+    # E[exp(2 v)] is exp(2 std**2) for normal v, so the long-run variance of the shocks is std**2.
     return np.clip(std * np.exp(log_vol - LOG_VOLATILITY_STD**2) * t, -limit, limit)
 
 
 class PlantedSignal:
-    """Computes the signal from what an observer of the table has seen, day by day."""
+    """Signal of each day, computed only from closes that an observer of the table has seen."""
 
     def __init__(self, components: list[Component], sector_of: np.ndarray, scale: float) -> None:
         self.components = components
@@ -109,7 +109,7 @@ class PlantedSignal:
         self.last_close = np.full(len(sector_of), np.nan)
 
     def update(self, close: np.ndarray, present: np.ndarray) -> np.ndarray:
-        """Take in the closes of one more day; those of rows not present have no effect."""
+        """Add the closes of one day, and give the signal. Closes of absent rows have no effect."""
         known = ~np.isnan(self.last_close)
         seen = present & known
         change = np.zeros(len(close))
@@ -133,14 +133,14 @@ class PlantedSignal:
 
 
 def _mean_of_others(values: np.ndarray, group: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Mean over the other members of the group that have a return (0 counts for the rest)."""
+    """Mean over the other known members of the group; unknown members must have the value 0."""
     total = np.bincount(group, values)[group] - values
     count = np.bincount(group, known)[group] - known
     return total / np.maximum(count, 1)
 
 
 def _standardize(score: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Scale to mean 0 and standard deviation 1 over some rows, then clip."""
+    """Scale to mean 0 and standard deviation 1 over ``rows``, then clip."""
     std = score[rows].std()
     if std == 0:
         return np.zeros(len(score))

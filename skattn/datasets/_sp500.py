@@ -1,4 +1,4 @@
-"""Real prices: 20 stocks of the S&P 500."""
+"""Real prices of 20 stocks of the S&P 500."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from typing import Any
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skattn.preprocessing import make_label
+from skattn.labels import make_label
 
 _DESCR = """\
 Closing prices of 20 stocks of the S&P 500, {first} to {last}: {n_rows} rows.
-Adjusted for splits and dividends; early prices are small, and rounded to 0.001.
-From the package skfolio, `skfolio.datasets.load_sp500_dataset`. The stocks were chosen with
-hindsight (all of them survived), so that profits measured on them flatter: for examples and
-tests, not for research."""
+The prices are adjusted for splits and dividends. Early prices are small, and rounded to 0.001.
+The source is the package skfolio, `skfolio.datasets.load_sp500_dataset`. The stocks were chosen
+with hindsight (all of them survived), so measured profits are too high. Use the data for examples
+and tests, not for research."""
 
 
 def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
     """Load the daily closing prices of 20 stocks of the S&P 500, 1990 to 2022.
 
-    The prices are those that the package skfolio ships [1]_: nothing is downloaded.
+    The prices come from the installed package skfolio [1]_. Nothing is downloaded.
 
     Parameters
     ----------
     start, end : str or datetime-like, default=None
-        First and last day to keep, both included. None: 1990-01-02 and 2022-12-28. The label
-        is made from what is kept, so that the last two days kept have none.
+        First and last day to keep, both included. None: 1990-01-02 and 2022-12-28. The label is
+        made from the kept prices, so the last two kept days have no label.
 
     Returns
     -------
     data : Bunch
         ohlcv : pandas.DataFrame of shape (n_rows, 1)
-            The column "close" in dollars, adjusted; index (datetime, instrument), sorted.
+            Column "close" in dollars, adjusted; index (datetime, instrument), sorted.
         label : pandas.Series of shape (n_rows,)
-            What ``skattn.preprocessing.make_label`` gives, same index:
-            ``close[t + 2] / close[t + 1] - 1`` as a fraction; NaN on the last two days.
+            Label of ``skattn.make_label``, ``close[t + 2] / close[t + 1] - 1`` as a fraction, with
+            the same index; NaN on the last two days.
         DESCR : str
-            What the data is.
+            Description of the data.
 
     Raises
     ------
@@ -66,8 +66,8 @@ def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
         from skfolio.datasets import load_sp500_dataset
     except ImportError as error:
         raise ImportError(
-            "load_sp500 reads the prices that the package skfolio ships, and skfolio cannot be "
-            'imported: pip install "skattn[examples]"'
+            "load_sp500 reads prices from the package skfolio, and skfolio cannot be imported: "
+            'pip install "skattn[examples]"'
         ) from error
     prices = load_sp500_dataset().rename_axis(index="datetime", columns="instrument")
     first, last = _as_day("start", start), _as_day("end", end)

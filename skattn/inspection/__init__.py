@@ -1,4 +1,4 @@
-"""Looking into fitted models."""
+"""Inspection of fitted models."""
 
 from skattn.inspection._attention import AttentionMap, attention_weights
 

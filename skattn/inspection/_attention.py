@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +12,8 @@ from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.base import SequenceRegressor
-from skattn.preprocessing import CrossSectionalTarget
-from skattn.training.batches import Samples
-from skattn.training.samples import check_rows
+from skattn.compose import CrossSectionalTarget
+from skattn.training import Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,11 +23,11 @@ class AttentionMap:
     Parameters
     ----------
     values : ndarray of shape (N, ...)
-        The weights.
+        Attention weights.
     axes : tuple of str
-        A name for each axis.
+        Name of each axis.
     labels : tuple of Index
-        The labels along each axis.
+        Labels along each axis.
 
     Examples
     --------
@@ -45,7 +44,7 @@ class AttentionMap:
     labels: tuple[pd.Index, ...]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Give the weights."""
+        """Give the weights as an array."""
         return np.array(self.values, dtype=dtype, copy=copy)
 
     def __repr__(self) -> str:
@@ -56,37 +55,38 @@ class AttentionMap:
 def attention_weights(
     estimator: Any, X: Any, *, days: Any = None, instruments: Any = None
 ) -> Bunch:
-    """Give what a fitted model attends to for each row, with labels.
+    """Give the attention weights of a fitted model for each row, with labels.
 
     Parameters
     ----------
     estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
-        Fitted. A pipeline must end in a skattn regressor; of a search the best one is taken.
-    X : what the estimator's ``predict`` takes, N rows
-        The rows to look at.
+        Fitted estimator. A pipeline must end in a skattn regressor. From a search, the best
+        estimator is taken.
+    X : input of the estimator's ``predict``, N rows
+        Rows to inspect.
     days, instruments : array-like of shape (N,), default=None
-        As for ``predict``.
+        Day and instrument of each row, as for ``predict``.
 
     Returns
     -------
     maps : Bunch
-        By name. A map with one axis beside the rows is a DataFrame, one with more an AttentionMap.
-        Axes are named: ``lag`` (steps back, 0 is the latest), ``query`` and ``key`` (lags, too),
-        ``layer``, ``head``, ``frequency`` (cycles a step), ``concept``, ``stock`` (instruments; NaN
-        for those that the row's day does not have).
+        Attention maps by name. A map with one axis besides the rows is a DataFrame. A map with
+        more axes is an AttentionMap. Axes are named ``lag`` (steps back, 0 is the latest),
+        ``query`` and ``key`` (also lags), ``layer``, ``head``, ``frequency`` (cycles per step),
+        ``concept`` and ``stock`` (instruments; NaN for instruments missing on the row's day).
 
-        - ALSTM: ``time`` (lag); sums to one.
-        - Transformer: ``layers`` (layer, head, query, key); sums to one over the keys.
-        - SFM: ``frequency`` (lag, frequency); sums to one over the frequencies.
-        - HIST: ``stock_to_concept`` (concept), the weight with which the stock enters the concept's
-          vector; ``concept_to_stock`` (concept), what it takes from those that have members, and
-          ``hidden_concept`` (stock), what it takes from the hidden concepts around these stocks,
-          which sum to one.
+        - ALSTM: ``time`` (lag); sums to 1.
+        - Transformer: ``layers`` (layer, head, query, key); sums to 1 over the keys.
+        - SFM: ``frequency`` (lag, frequency); sums to 1 over the frequencies.
+        - HIST: ``stock_to_concept`` (concept), weight of the stock in the concept's vector;
+          ``concept_to_stock`` (concept), weight of each concept with members for the stock, sums
+          to 1; ``hidden_concept`` (stock), weight of the hidden concept around each stock, sums
+          to 1.
 
     Raises
     ------
     TypeError
-        The estimator is not a skattn regressor, nor ends in one.
+        The estimator is not a skattn regressor and does not end in a skattn regressor.
     ValueError
         The model has no attention.
 
@@ -109,11 +109,11 @@ def attention_weights(
     model, X = _unwrap(estimator, X)
     maps = model.attend(X, days=days, instruments=instruments)
     if not maps:
-        raise ValueError(f"{type(model).__name__} has no attention to look at.")
-    samples = check_rows(model, X, days=days, instruments=instruments)
+        raise ValueError(f"{type(model).__name__} has no attention to inspect.")
+    samples = model.check_rows(X, days=days, instruments=instruments)
     index = getattr(X, "index", None)
     rows = index if isinstance(index, pd.Index) else pd.RangeIndex(len(samples))
-    axes = getattr(model.module_, "attention_axes", {})
+    axes = model.net_.contract.attention_axes
     labelled = {}
     for name, values in maps.items():
         names = axes.get(name, tuple(f"axis_{i}" for i in range(1, values.ndim)))
@@ -122,7 +122,7 @@ def attention_weights(
 
 
 def _unwrap(estimator: Any, X: Any) -> tuple[SequenceRegressor, Any]:
-    """Find the regressor, and X as it gets it."""
+    """Find the regressor, and transform X to the regressor's input."""
     check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):
         return _unwrap(estimator.best_estimator_, X)
@@ -134,8 +134,9 @@ def _unwrap(estimator: Any, X: Any) -> tuple[SequenceRegressor, Any]:
         return _unwrap(estimator.regressor_, X)
     if not isinstance(estimator, SequenceRegressor):
         raise TypeError(
-            f"attention_weights needs a skattn regressor, a Pipeline that ends in one, or a search "
-            f"or CrossSectionalTarget over them; got {type(estimator).__name__}."
+            f"attention_weights needs a skattn regressor, a Pipeline that ends in a skattn "
+            f"regressor, or a search or CrossSectionalTarget over either; got "
+            f"{type(estimator).__name__}."
         )
     return estimator, X
 
@@ -147,11 +148,13 @@ def _label(
     values: np.ndarray,
     axes: tuple[str, ...],
 ) -> pd.DataFrame | AttentionMap:
-    if axes == ("stock",) and samples.instruments is not None:
-        return _by_instrument(samples, rows, values)
-    labels = [
-        _axis_labels(model, name, size) for name, size in zip(axes, values.shape[1:], strict=True)
-    ]
+    labels = []
+    for place, name in enumerate(axes, start=1):
+        if name == "stock" and samples.instruments is not None:
+            values, label = _by_instrument(samples, values, place)
+        else:
+            label = _axis_labels(model, name, values.shape[place])
+        labels.append(label)
     if values.ndim == 2:
         return pd.DataFrame(values, index=rows, columns=labels[0])
     return AttentionMap(values, ("row", *axes), (rows, *labels))
@@ -162,15 +165,18 @@ def _axis_labels(model: SequenceRegressor, axis: str, size: int) -> pd.Index:
         return pd.RangeIndex(size - 1, -1, -1, name=axis)
     if axis == "frequency":
         return pd.Index(np.arange(size) / size, name=axis)
-    if axis == "concept":
-        return pd.Index(cast(Any, model.net_.context).names, name=axis)
+    known = model.net_.side_inputs.axis_labels.get(axis)
+    if known is not None and len(known) == size:
+        return pd.Index(known, name=axis)
     return pd.RangeIndex(size, name=axis)
 
 
-def _by_instrument(samples: Samples, rows: pd.Index, values: np.ndarray) -> pd.DataFrame:
-    """Columns for instruments, where the map's are places in the row's day."""
+def _by_instrument(samples: Samples, values: np.ndarray, axis: int) -> tuple[np.ndarray, pd.Index]:
+    """Rearrange an axis from positions within the row's day to one position per instrument."""
     codes, names = pd.factorize(samples.instruments, sort=True)
-    wide = np.full((len(samples), len(names)), np.nan, dtype=values.dtype)
+    by_place = np.moveaxis(values, axis, 1)
+    shape = (len(samples), len(names), *by_place.shape[2:])
+    wide = np.full(shape, np.nan, dtype=values.dtype)
     for day in samples.rows_by_day():
-        wide[day[:, None], codes[day]] = values[day, : len(day)]
-    return pd.DataFrame(wide, index=rows, columns=pd.Index(names, name="stock"))
+        wide[day[:, None], codes[day]] = by_place[day, : len(day)]
+    return np.moveaxis(wide, 1, axis), pd.Index(names, name="stock")

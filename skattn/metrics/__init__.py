@@ -1,4 +1,4 @@
-"""What a cross-sectional signal is worth: the daily information coefficient and its kin."""
+"""Metrics of a cross-sectional signal: the information coefficient, scorers and reports."""
 
 from skattn.metrics._display import SignalDisplay
 from skattn.metrics._ic import daily_ic, ic_score, icir_score, rank_ic_score, rank_icir_score

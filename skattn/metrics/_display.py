@@ -1,4 +1,4 @@
-"""Pictures of a signal."""
+"""Plots of a signal."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import InvalidParameterError
 
-from skattn._params import check_count
-from skattn._plot import check_axes, import_pyplot
-from skattn.metrics._ic import NAMES, Method, check_method
-from skattn.metrics._newey_west import holding_days
+from skattn.labels import holding_days
+from skattn.metrics._ic import NAMES, Method
 from skattn.metrics._quantiles import quantile_returns
 from skattn.metrics._report import signal_report
 from skattn.metrics._scorers import with_days
 from skattn.panel import align_y, days_of
+from skattn.parameters import InvalidParameterError, check_value
+from skattn.utils import check_axes, import_pyplot
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,32 +26,32 @@ TITLES = {"pearson": "IC", "spearman": "rank IC"}
 
 
 class SignalDisplay:
-    """Pictures of how well predictions rank stocks within days.
+    """Plots of how well predictions rank stocks within days.
 
-    Make one with :meth:`from_predictions` or :meth:`from_estimator`, which draw it at once;
-    :meth:`plot` draws it again, in another way or beside another signal.
+    :meth:`from_predictions` and :meth:`from_estimator` make a display and draw it at once.
+    :meth:`plot` draws the display again, as another kind of plot or beside another signal.
 
     Parameters
     ----------
     daily : pandas.DataFrame
-        ``signal_report(..., by="day")``.
+        Daily values, the result of ``signal_report(..., by="day")``.
     quantile_returns : pandas.DataFrame of shape (n_days, n_quantiles)
-        :func:`quantile_returns`.
+        Mean labels by quantile, the result of :func:`quantile_returns`.
     holding_days : int, default=1
-        Days over which a label's return is earned; cumulative returns are divided by it.
+        Days over which a label's return is earned. Cumulative returns are divided by this number.
     name : str, default=None
-        What the signal is called in titles and legends.
+        Name of the signal in titles and legends.
 
     Attributes
     ----------
-    ax_ : matplotlib Axes, or ndarray of four of them for ``kind="all"``
-        What was drawn into last.
+    ax_ : matplotlib Axes, or ndarray of four Axes for ``kind="all"``
+        Axes of the last plot.
     figure_ : matplotlib Figure
-        What holds them.
+        Figure of the axes.
 
     See Also
     --------
-    signal_report : The same in numbers.
+    signal_report : The same results in numbers.
 
     References
     ----------
@@ -106,20 +105,20 @@ class SignalDisplay:
         ax: Any = None,
         name: str | None = None,
     ) -> SignalDisplay:
-        """Draw a signal, given labels and predictions.
+        """Draw a signal from labels and predictions.
 
         Parameters
         ----------
         y_true, y_pred : array-like of shape (n_samples,)
             Labels (NaN: unlabelled) and predictions, as for :func:`signal_report`.
         days : array-like of dates, shape (n_samples,), default=None
-            Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+            Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
         n_quantiles : int, default=5
-            Number of groups that stocks are put into by prediction.
+            Number of groups into which stocks are sorted by prediction.
         kind, method, ax
             As for :meth:`plot`.
         name : str, default=None
-            What the signal is called in titles and legends.
+            Name of the signal in titles and legends.
 
         Returns
         -------
@@ -155,23 +154,23 @@ class SignalDisplay:
         ax: Any = None,
         name: str | None = None,
     ) -> SignalDisplay:
-        """Draw what a fitted estimator predicts.
+        """Draw the predictions of a fitted estimator.
 
         Parameters
         ----------
         estimator : object
             A fitted regressor, pipeline or search.
         X : DataFrame, WindowArray or array-like of n_samples rows
-            What it predicts from; rows it was not fitted on, if the picture is to mean anything.
+            Input of the prediction. Use rows that the estimator was not fitted on.
         y : array-like of shape (n_samples,)
             Labels; NaN means unlabelled.
         days : array-like of dates, shape (n_samples,), default=None
-            Trading day of each row; ``estimator.predict`` gets them, too, where it has a parameter
-            ``days``. None: from the index of y, else of X.
+            Trading day of each row. The days are also passed to ``estimator.predict`` if that
+            method has a parameter ``days``. None: taken from the index of X, else of y.
         n_quantiles, kind, method, ax
             As for :meth:`from_predictions`.
         name : str, default=None
-            What the signal is called. None: the estimator's class.
+            Name of the signal. None: the estimator's class name.
 
         Returns
         -------
@@ -189,7 +188,7 @@ class SignalDisplay:
         return cls.from_predictions(
             y,
             with_days(estimator, days).predict(X),
-            days=days_of(days, y, X),
+            days=days_of(days, X, y),
             n_quantiles=n_quantiles,
             kind=kind,
             method=method,
@@ -205,37 +204,37 @@ class SignalDisplay:
         Parameters
         ----------
         kind : str, default="all"
-            - "cumulative_ic": sum of the daily IC up to each day; a day without one adds nothing.
-            - "monthly_ic": heat map of the mean IC, a row for each year, a column for each month.
+            - "cumulative_ic": sum of the daily IC up to each day. A day without an IC adds nothing.
+            - "monthly_ic": heat map of the mean IC, with a row for each year and a column for each
+              month.
             - "quantile_returns": mean label of the stocks by quantile of the prediction, lowest
               first, in the unit of the labels.
-            - "cumulative_returns": the same as sums up to each day, without compounding, divided
-              by the days over which a label's return is earned.
-            - "all": these four.
+            - "cumulative_returns": sum of the daily mean labels of each quantile up to each day,
+              without compounding, divided by the days over which a label's return is earned.
+            - "all": the four plots above.
         method : {"pearson", "spearman"}, default="pearson"
-            Which IC, as for :func:`daily_ic`.
+            Correlation of the IC, as for :func:`daily_ic`.
         ax : matplotlib Axes, default=None
-            Where to draw; for "all", four of them. None: in a new figure.
+            Axes to draw into; four Axes for "all". None: a new figure.
 
         Returns
         -------
         display : SignalDisplay
-            Itself.
+            This display.
 
         Raises
         ------
         ImportError
             matplotlib is not installed.
         TypeError
-            ``ax`` is no Axes, or the display was made of something that is no table by day.
+            ``ax`` is not an Axes, or the display was made of something other than tables by day.
         ValueError
-            An unknown kind or method, not four axes for "all", ``holding_days`` below 1, or no
-            rows.
+            The kind or the method is unknown, "all" is given other than four axes,
+            ``holding_days`` is below 1, or there are no rows.
         """
         pyplot = import_pyplot("SignalDisplay")
-        if kind != "all" and kind not in KINDS:
-            raise ValueError(f"kind must be 'all' or one of {', '.join(KINDS)}; got {kind!r}.")
-        check_method(method)
+        check_value("kind", kind, "str", one_of=("all", *KINDS))
+        check_value("method", method, "str", one_of=tuple(NAMES))
         self._check_data()
         if self.daily.empty:
             raise ValueError("There is nothing to draw: no row was given.")
@@ -260,8 +259,8 @@ class SignalDisplay:
         return self
 
     def _check_data(self) -> None:
-        """Raise where the display was made of what its makers do not give."""
-        check_count("holding_days", self.holding_days, 1)
+        """Raise if the display was made of tables that its constructors do not produce."""
+        check_value("holding_days", self.holding_days, "int", at_least=1)
         for name, columns in (("daily", [*NAMES.values()]), ("quantile_returns", [])):
             frame = getattr(self, name)
             is_frame = isinstance(frame, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex)
@@ -302,7 +301,7 @@ class SignalDisplay:
         image = ax.imshow(values, cmap="RdBu", vmin=-limit, vmax=limit, aspect="auto")
         for row, column in np.argwhere(~np.isnan(values)):
             value = values[row, column]
-            # Both ends of the colours are dark.
+            # Both ends of the colour map are dark, so large values need white text.
             color = "white" if abs(value) > 0.6 * limit else "black"
             text = f"{value:.2f}"
             ax.text(column, row, text, ha="center", va="center", color=color, fontsize="small")

@@ -1,4 +1,4 @@
-"""The daily information coefficient, and the scores that summarise it over days."""
+"""Daily information coefficient, and scores that summarise the coefficient over days."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.metrics._rows import LabelledRows, labelled_rows, range_of_days
+from skattn.parameters import check_value
 
 Method = Literal["pearson", "spearman"]
 
@@ -17,38 +18,38 @@ NAMES = {"pearson": "ic", "spearman": "rank_ic"}
 def daily_ic(
     y_true: Any, y_pred: Any, *, days: Any = None, method: Method = "pearson"
 ) -> pd.Series:
-    """Information coefficient of each day: the correlation of predictions with labels.
+    """Information coefficient of each day: correlation between predictions and labels.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Labels, in any unit; NaN means unlabelled, and the row is left out.
+        Labels, in any unit. A row whose label is NaN is unlabelled and left out.
     y_pred : array-like of shape (n_samples,)
         Predictions of the same rows, in any unit.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
     method : {"pearson", "spearman"}, default="pearson"
-        "spearman" correlates ranks within the day (ties share their average rank).
+        "spearman" correlates ranks within the day. Ties share their average rank.
 
     Returns
     -------
     ic : pandas.Series of shape (n_days,)
-        In [-1, 1], indexed by day, oldest first; named "ic", or "rank_ic" for "spearman". NaN
-        on a day with fewer than two labelled stocks, or on which the labels or the predictions
-        of the labelled stocks are all equal.
+        Values in [-1, 1], indexed by day, oldest first. The name is "ic", or "rank_ic" for
+        "spearman". A day is NaN if it has fewer than two labelled stocks, or if all labels or
+        all predictions of its labelled stocks are equal.
 
     Raises
     ------
     TypeError
-        ``days`` are not dates; or ``y_true`` or ``y_pred`` are no numbers.
+        ``days`` are not dates, or ``y_true`` or ``y_pred`` are not numbers.
     ValueError
-        The days are not known; the lengths differ; both are indexed by (datetime, instrument)
-        but have different rows; a (datetime, instrument) key occurs twice; a prediction is NaN; a
-        value is infinite; an unknown method.
+        The days are unknown; the lengths differ; both are indexed by (datetime, instrument) but
+        have different rows; a (datetime, instrument) key occurs twice; a prediction is NaN; a
+        value is infinite; or the method is unknown.
 
     See Also
     --------
-    signal_report : The usual summary, with the days that have no value.
+    signal_report : Full summary, which also counts the days without a value.
 
     References
     ----------
@@ -74,19 +75,20 @@ def ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN: unlabelled) and predictions.
+        Labels (NaN means unlabelled) and predictions.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
 
     Returns
     -------
     score : float
-        In [-1, 1]: mean of :func:`daily_ic` over the days that have a value; NaN if none has.
+        Mean of :func:`daily_ic` over the days that have a value, in [-1, 1]. NaN if no day has a
+        value.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`daily_ic`.
+        As for :func:`daily_ic`.
 
     Examples
     --------
@@ -103,21 +105,21 @@ def icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN: unlabelled) and predictions.
+        Labels (NaN means unlabelled) and predictions.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
 
     Returns
     -------
     score : float
-        Per day, not annualised (as in qlib), with the sample standard deviation (ddof=1) of
-        :func:`daily_ic` over the days that have a value. NaN if fewer than two have one;
-        infinite if all days have the same one.
+        Mean over sample standard deviation (ddof=1) of :func:`daily_ic`, over the days that have
+        a value. The ratio is per day, not annualised, as in qlib. NaN if fewer than two days have
+        a value; infinite if all days have the same value.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`daily_ic`.
+        As for :func:`daily_ic`.
 
     Examples
     --------
@@ -130,24 +132,24 @@ def icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
 
 
 def rank_ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
-    """Mean daily rank IC: as :func:`ic_score`, with Spearman's correlation.
+    """Mean daily rank IC: :func:`ic_score` with Spearman's correlation.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN: unlabelled) and predictions.
+        Labels (NaN means unlabelled) and predictions.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
 
     Returns
     -------
     score : float
-        In [-1, 1]; NaN if no day has a value.
+        Value in [-1, 1]; NaN if no day has a value.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`daily_ic`.
+        As for :func:`daily_ic`.
 
     Examples
     --------
@@ -159,25 +161,25 @@ def rank_ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
 
 
 def rank_icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
-    """Information ratio of the daily rank IC: as :func:`icir_score`, with ranks.
+    """Information ratio of the daily rank IC: :func:`icir_score` with Spearman's correlation.
 
     Parameters
     ----------
     y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN: unlabelled) and predictions.
+        Labels (NaN means unlabelled) and predictions.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
 
     Returns
     -------
     score : float
-        Per day, not annualised. NaN if fewer than two days have a value; infinite if all days
-        have the same one.
+        Ratio per day, not annualised. NaN if fewer than two days have a value; infinite if all
+        days have the same value.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`daily_ic`.
+        As for :func:`daily_ic`.
 
     Examples
     --------
@@ -190,14 +192,14 @@ def rank_icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
 
 
 def correlate_days(rows: LabelledRows, method: Method) -> pd.Series:
-    """Correlate labels with predictions on each day: :func:`daily_ic` of checked rows."""
-    check_method(method)
+    """Correlate labels with predictions on each day, for rows that are already checked."""
+    method = check_value("method", method, "str", one_of=tuple(NAMES))
     a, b = rows.y_true, rows.y_pred
     if method == "spearman":
         a, b = (pd.Series(values).groupby(rows.day).rank().to_numpy() for values in (a, b))
     n_days = len(rows.calendar)
     a, b = (_center_days(values, rows.day, n_days) for values in (a, b))
-    # No stock, a single one, or all equal: 0 / 0, the NaN that such a day should have.
+    # A day with no stock, a single stock or equal values gives 0 / 0, which is the wanted NaN.
     with np.errstate(invalid="ignore"):
         product, square_a, square_b = (
             np.bincount(rows.day, weights=values, minlength=n_days)
@@ -207,18 +209,11 @@ def correlate_days(rows: LabelledRows, method: Method) -> pd.Series:
     return pd.Series(ic, index=rows.calendar, name=NAMES[method])
 
 
-def check_method(method: Any) -> None:
-    """Raise where ``method`` is none of those of :func:`daily_ic`."""
-    # A tuple, as what is not hashable may have been given.
-    if method not in tuple(NAMES):
-        raise ValueError(f"method must be 'pearson' or 'spearman'; got {method!r}.")
-
-
 def _center_days(values: np.ndarray, day: np.ndarray, n_days: int) -> np.ndarray:
     """Scale each day to [0, 1] and subtract its mean; NaN on a day of equal values.
 
-    The range goes first: it tells equal values exactly, and neither a large offset nor very
-    large or small values can then lose the digits in which stocks differ.
+    Dividing by the range first detects equal values exactly. The digits in which stocks differ
+    then survive a large offset and very large or small values.
     """
     low, high = range_of_days(values, day, n_days)
     with np.errstate(invalid="ignore"):

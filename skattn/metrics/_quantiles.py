@@ -1,57 +1,52 @@
-"""What the stocks earn that are predicted best and worst."""
+"""Mean labels of stocks grouped by their predictions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import Interval, validate_params
 
 from skattn.metrics._rows import LabelledRows, labelled_rows, left_out
+from skattn.parameters import check_value
 
 
-@validate_params(
-    {"n_quantiles": [Interval(Integral, 2, None, closed="left")]},
-    prefer_skip_nested_validation=True,
-)
 def quantile_returns(
     y_true: Any, y_pred: Any, *, days: Any = None, n_quantiles: int = 5
 ) -> pd.DataFrame:
-    """Mean label of each day's stocks, in groups of equal size from worst to best predicted.
+    """Mean label of each day's stocks in groups of equal size, from lowest to highest prediction.
 
-    Stocks with equal predictions share their places: each counts with the mean label of all of
-    them, so that the order of rows does not matter.
+    Each stock in a tie of equal predictions counts with the mean label of the tied stocks, so the
+    order of rows does not matter.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Labels, for example returns; NaN means unlabelled, and the row is left out.
+        Labels, for example returns. A row whose label is NaN is unlabelled and left out.
     y_pred : array-like of shape (n_samples,)
         Predictions of the same rows, in any unit.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
     n_quantiles : int, default=5
-        Number of groups, at least 2. Their sizes differ by one stock at most.
+        Number of groups, at least 2. Group sizes differ by at most one stock.
 
     Returns
     -------
     returns : pandas.DataFrame of shape (n_days, n_quantiles)
-        In the unit of the labels, indexed by day, oldest first; column 1 holds the lowest
-        predictions. NaN on a day with fewer labelled stocks than groups, or on which the labels
-        or the predictions are all equal.
+        Mean labels in the unit of the labels, indexed by day, oldest first. Column 1 holds the
+        lowest predictions. A day is NaN if it has fewer labelled stocks than groups, or if all
+        its labels or all its predictions are equal.
 
     Raises
     ------
     TypeError, ValueError
-        As :func:`daily_ic`; or ``n_quantiles`` is not an int of at least 2.
+        As for :func:`daily_ic`; or ``n_quantiles`` is not an int of at least 2.
 
     See Also
     --------
-    signal_report : Has the return of the top minus that of the bottom.
-    SignalDisplay : Draws them.
+    signal_report : Reports the return of the top quantile minus the return of the bottom quantile.
+    SignalDisplay : Draws the mean labels.
 
     References
     ----------
@@ -66,10 +61,11 @@ def quantile_returns(
     datetime
     2024-01-02  1.5  3.5
     """
+    n_quantiles = check_value("n_quantiles", n_quantiles, "int", at_least=2)
     rows = labelled_rows(y_true, y_pred, days)
     by_rank = sort_days(rows)
     stocks = rows.stocks[by_rank.day]
-    # The group that holds the middle of the stock's share of the day, 1 / stocks wide.
+    # Each stock covers 1 / stocks of the day; its group is the group that holds the middle.
     group = (2 * by_rank.position + 1) * n_quantiles // (2 * stocks)
     shape = len(rows.calendar), n_quantiles
     cell = by_rank.day * n_quantiles + group
@@ -84,13 +80,13 @@ def quantile_returns(
 
 
 def tail_returns(rows: LabelledRows, quantile: float) -> tuple[np.ndarray, np.ndarray]:
-    """Mean label of each day's best and of its worst predicted stocks.
+    """Mean label of each day's stocks with the highest and with the lowest predictions.
 
-    As many stocks on each side as ``quantile`` of the day's labelled ones, rounded down; NaN
-    where that is none.
+    Each side holds the share ``quantile`` of the day's labelled stocks, rounded down. A day whose
+    sides are empty is NaN.
     """
     by_rank = sort_days(rows)
-    # 0.35 of 180 is 63, but in floating point a trifle less.
+    # 0.35 of 180 is 63, but slightly less in floating point.
     size = np.floor(rows.stocks * quantile + 1e-9).astype(int)
     short = by_rank.position < size[by_rank.day]
     long = by_rank.position >= (rows.stocks - size)[by_rank.day]
@@ -105,7 +101,7 @@ def tail_returns(rows: LabelledRows, quantile: float) -> tuple[np.ndarray, np.nd
 class RankedRows:
     """Rows ordered by day, and within the day from the lowest prediction to the highest.
 
-    ``position`` counts from 0 within the day. Rows of equal predictions carry their mean label.
+    ``position`` counts from 0 within the day. Rows with equal predictions carry their mean label.
     """
 
     day: np.ndarray

@@ -1,20 +1,20 @@
-"""The usual table about one signal."""
+"""Summary table of a signal."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 from sklearn.utils import check_consistent_length
-from sklearn.utils._param_validation import Interval, StrOptions, validate_params
 
+from skattn.labels import holding_days
 from skattn.metrics._ic import correlate_days, mean, mean_over_std
-from skattn.metrics._newey_west import holding_days, newey_west_t, usual_lags
+from skattn.metrics._newey_west import newey_west_t, usual_lags
 from skattn.metrics._quantiles import tail_returns
 from skattn.metrics._rows import REASONS, LabelledRows, labelled_rows, left_out
 from skattn.panel import align_y, days_of
+from skattn.parameters import check_value
 
 TOO_FEW, CONSTANT_LABELS, CONSTANT_PREDICTIONS = REASONS
 
@@ -45,14 +45,6 @@ def signal_report(
 ) -> pd.DataFrame: ...
 
 
-@validate_params(
-    {
-        "quantile": [Interval(Real, 0, 0.5, closed="right")],
-        "lags": [StrOptions({"auto"}), Interval(Integral, 0, None, closed="left")],
-        "days_per_year": [Interval(Real, 0, None, closed="neither")],
-    },
-    prefer_skip_nested_validation=True,
-)
 def signal_report(
     y_true: Any,
     y_pred: Any,
@@ -63,97 +55,98 @@ def signal_report(
     lags: int | Literal["auto"] = "auto",
     days_per_year: float = 252,
 ) -> pd.Series | pd.DataFrame:
-    """Summarise how well predictions rank stocks within days, and what that earns.
+    """Summarise how well predictions rank stocks within days, and the returns of the ranking.
 
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Labels; NaN means unlabelled, and the row is left out. For ``long_short`` and ``average``
-        to be returns, the labels must be simple returns, not ranks or scores of them.
+        Labels. A row whose label is NaN is unlabelled and left out. ``long_short`` and ``average``
+        are returns only if the labels are simple returns, not ranks or scores of returns.
     y_pred : array-like of shape (n_samples,)
         Predictions of the same rows, in any unit.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
     by : {"day", "month", "year"}, array-like of shape (n_samples,), or None, default=None
-        None: one summary of all days. "month", "year": one of each. An array: one of the rows of
-        each of its values, such as the number of the fold that predicted a row, or its sector.
+        None: one summary of all days. "month", "year": one summary per month or year. An array:
+        one summary per distinct value, such as the fold that predicted a row or the row's sector.
         "day": the daily values themselves.
     quantile : float in (0, 0.5], default=0.2
-        Share of a day's labelled stocks that is bought, and share that is sold short; the number
+        Share of a day's labelled stocks that is bought, and share that is sold short. The number
         of stocks is rounded down.
     lags : int or "auto", default="auto"
-        Neighbouring days, in the order of the calendar, that the t-values take to be correlated
-        (Newey and West's estimator with Bartlett's weights). "auto": the days by which the
-        returns of two labels overlap, ``horizon - delay - 1``, as ``y_true.attrs`` of
-        :func:`skattn.preprocessing.make_label` tells (0 for its default label); where it does not
-        tell, the usual ``floor(4 * (days / 100) ** (2 / 9))``. A t-value of fewer than
+        Number of neighbouring days, in calendar order, that the t-values treat as correlated
+        (Newey and West's estimator with Bartlett's weights). "auto": ``horizon - 1``, the days by
+        which the returns of two labels overlap. The horizon comes from ``y_true.attrs``, which
+        :func:`skattn.make_label` sets (``lags`` is 0 for its default label). Without a horizon,
+        "auto" is the usual ``floor(4 * (days / 100) ** (2 / 9))``. A t-value of fewer than
         ``2 * (lags + 1)`` days is NaN.
     days_per_year : float, default=252
-        For the annual figures.
+        Trading days per year, for the annual figures.
 
     Returns
     -------
     report : pandas.Series or pandas.DataFrame
-        With ``by=None`` a Series of float, with groups a DataFrame of one row each:
+        With ``by=None``, a Series of float. With groups, a DataFrame with one row per group:
 
-        - ``ic``, ``icir``, ``ic_t``: mean of :func:`daily_ic`, its ratio to the standard
-          deviation (per day, not annualised), and the mean's t-value;
-        - ``rank_ic``, ``rank_icir``, ``rank_ic_t``: the same of the rank IC;
-        - ``long_short``, ``long_short_t``: mean over days of the mean label of the top quantile
-          minus that of the bottom, and its t-value;
-        - ``long_short_annual``, ``long_short_sharpe``: this a year, and its mean over standard
-          deviation, annualised;
-        - ``average_annual``, ``average_sharpe``: the same of the mean label of all stocks;
-        - ``days``: days that have an IC and count in all of these;
-        - ``days_too_few``: days left out for having fewer than two labelled stocks;
-        - ``days_constant``: days left out for equal labels or equal predictions, that is
+        - ``ic``, ``icir``, ``ic_t``: mean of :func:`daily_ic`, mean over standard deviation (per
+          day, not annualised), and t-value of the mean;
+        - ``rank_ic``, ``rank_icir``, ``rank_ic_t``: the same figures for the rank IC;
+        - ``long_short``, ``long_short_t``: mean label of the top quantile minus mean label of the
+          bottom quantile, averaged over days, and its t-value;
+        - ``long_short_annual``, ``long_short_sharpe``: ``long_short`` per year, and its annualised
+          mean over standard deviation;
+        - ``average_annual``, ``average_sharpe``: the same figures for the mean label of all stocks;
+        - ``days``: days that have an IC; all figures above use only such days;
+        - ``days_too_few``: days left out because they have fewer than two labelled stocks;
+        - ``days_constant``: days left out because of equal labels or equal predictions, that is
           ``days_constant_labels`` plus ``days_constant_predictions``;
-        - ``days_long_short``: days that count and have a stock in each quantile, for which
-          ``1 / quantile`` labelled stocks are needed; the others count in the IC only;
-        - ``stocks``: mean number of labelled stocks on the days that count;
-        - ``lags``: what the t-values were computed with.
+        - ``days_long_short``: days among ``days`` that have a stock in each quantile, which takes
+          ``1 / quantile`` labelled stocks; the other days count in the IC only;
+        - ``stocks``: mean number of labelled stocks on the days in ``days``;
+        - ``lags``: lags of the t-values.
 
-        With ``by="day"`` a DataFrame of one row a day: ``ic``, ``rank_ic``, ``long`` and
+        With ``by="day"``, a DataFrame with one row per day: ``ic``, ``rank_ic``, ``long`` and
         ``short`` (mean labels of the quantiles), ``long_short``, ``average``, ``stocks``, and
-        ``left_out``, the reason why a day has no values (missing where it has).
+        ``left_out``, the reason why a day has no values (missing if the day has values).
 
     Raises
     ------
     TypeError
-        As :func:`daily_ic`.
+        As for :func:`daily_ic`.
     ValueError
-        As :func:`daily_ic`, but a (datetime, instrument) key may occur once in each group of an
-        array ``by``; ``by`` is an unknown name or has missing values; another parameter is out of
-        range.
+        As for :func:`daily_ic`, but a (datetime, instrument) key may occur once in each group of
+        an array ``by``. Also if ``by`` is an unknown name or has missing values, or another
+        parameter is out of range.
 
     See Also
     --------
-    daily_ic : One of the two IC by day.
+    daily_ic : IC or rank IC by day.
     quantile_returns : Mean labels from the lowest to the highest predictions.
-    SignalDisplay : Draws them.
+    SignalDisplay : Draws the results.
 
     Notes
     -----
-    Stocks with equal predictions at the edge of a quantile share the places that are left, so
-    that the order of rows does not matter.
+    Stocks with equal predictions at the edge of a quantile share the remaining places, so the
+    order of rows does not matter.
 
-    Where ``y_true.attrs`` tells that a label is the return of h days, ``horizon - delay``, a
-    position is held for h days and 1 / h of the capital is renewed each day: annual returns are
-    the mean times ``days_per_year / h``, Sharpe ratios times its square root. Else h is 1.
+    If ``y_true.attrs`` has a ``horizon`` of h days, a label is the return of h days. A position
+    is then held for h days, and 1 / h of the capital is renewed each day. Annual returns are the
+    mean times ``days_per_year / h``. Sharpe ratios are multiplied by the square root of
+    ``days_per_year / h``. Without a horizon, h is 1.
 
-    Newey and West's estimator knows nothing of autocorrelation of which the days hold not two
-    spans of ``lags + 1`` days: as the lags near the number of days, the variance shrinks to zero,
-    since deviations from a mean sum to zero, and the t-value grows without bound. Hence the NaN.
+    Below ``2 * (lags + 1)`` days a t-value is NaN. Deviations from a mean sum to zero, so Newey
+    and West's variance estimate shrinks to zero as the lags approach the number of days, and the
+    t-value grows without bound.
 
-    A day without a value keeps its place in the series of a t-value, and is taken to be at the
-    mean there, so that lags count days of the calendar. That is made of the days of all rows,
-    labelled or not; a day that no row has is not known to have been one.
+    A day without a value keeps its place in the series of a t-value and counts as equal to the
+    mean, so lags count calendar days. The calendar holds the days of all rows, labelled or not.
+    A day without any row is not in the calendar.
 
     References
     ----------
     qlib, ``SigAnaRecord`` in ``qlib/workflow/record_temp.py`` and ``calc_long_short_return`` in
-    ``qlib/contrib/eva/alpha.py``. There the long-short return is half of this, for a capital that
-    covers both sides; the Sharpe ratio is the same. ``average`` is what it calls "Long-Avg".
+    ``qlib/contrib/eva/alpha.py``. qlib's long-short return is half of ``long_short``, because its
+    capital covers both sides; the Sharpe ratio is the same. qlib calls ``average`` "Long-Avg".
 
     W. Newey and K. West (1987), "A Simple, Positive Semi-Definite, Heteroskedasticity and
     Autocorrelation Consistent Covariance Matrix", Econometrica 55.
@@ -194,7 +187,7 @@ def signal_report(
     2024-01-03  0.5       3                   NaN
     2024-01-04  NaN       3  constant predictions
 
-    By fold, where each predicts the days after those that it learns from:
+    By fold, where each fold predicts the days after its training days:
 
     >>> import pandas as pd
     >>> from sklearn.linear_model import LinearRegression
@@ -214,6 +207,9 @@ def signal_report(
     1     ...
     2     ...
     """
+    quantile = check_value("quantile", quantile, "float", above=0, at_most=0.5)
+    lags = check_value("lags", lags, "int | str", at_least=0, one_of=("auto",))
+    days_per_year = check_value("days_per_year", days_per_year, "float", above=0)
     row_days = days_of(days, y_true, y_pred, what="y_true")
     by_day = isinstance(by, str) and by == "day"
     groups = None if by is None or by_day else _groups_of(by, row_days, y_true)
@@ -238,25 +234,25 @@ def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:
     if isinstance(by, str):
         if by not in ("month", "year"):
             raise ValueError(
-                f"by must be None, 'day', 'month', 'year' or an array of one group a row, such as "
-                f"the numbers of the folds; got {by!r}."
+                f"by must be None, 'day', 'month', 'year' or an array with one group per row, such "
+                f"as fold numbers; got {by!r}."
             )
         return (row_days.to_period("M") if by == "month" else row_days.year).rename(by)
     if np.ndim(by) != 1:
-        raise ValueError(f"by must be a name or one group a row; got {np.ndim(by)} dimensions.")
+        raise ValueError(f"by must be a name or one group per row; got {np.ndim(by)} dimensions.")
     check_consistent_length(y_true, by)
     align_y(y_true, by, names=("y_true", "by"))
     groups = pd.Index(by, name=getattr(by, "name", None) or "group")
     if missing := np.count_nonzero(groups.isna()):
         raise ValueError(
-            f"by has {missing} missing values among {len(groups)}: name a group for each row, or "
-            f"drop the rows that are in none."
+            f"by has {missing} missing values among {len(groups)}. Give each row a group, or drop "
+            f"the rows without a group."
         )
     return groups
 
 
 def _daily_table(rows: LabelledRows, quantile: float) -> pd.DataFrame:
-    """What each day has: the report with ``by="day"``."""
+    """Make the table with one row per day: the report with ``by="day"``."""
     long, short = tail_returns(rows, quantile)
     stocks = rows.stocks
     with np.errstate(invalid="ignore"):
@@ -284,7 +280,7 @@ def _summarise(
     holding: int | None,
     days_per_year: float,
 ) -> dict[str, float]:
-    """Summarise the days of a table; the calendar has the days between them, too."""
+    """Summarise the days of a table. The calendar also has the days in between."""
     reason = table["left_out"]
     counts = reason.isna()
     n_days = int(counts.sum())

@@ -1,4 +1,4 @@
-"""The rows that a metric counts, by day, and the days that it must leave out."""
+"""Rows that a metric counts, by day, and days that a metric leaves out."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import check_consistent_length
 
-from skattn._params import check_numbers
+from skattn.labels import check_labels
 from skattn.panel import align_y, days_of
+from skattn.parameters import check_numbers
 
 KEYS = ["datetime", "instrument"]
 
-# Why a day has no value; of several reasons the first counts.
+# Reasons why a day has no value. If several apply, the first counts.
 REASONS = ("too few labelled stocks", "constant labels", "constant predictions")
 
 
 @dataclass(frozen=True)
 class LabelledRows:
-    """The rows that count, with their days as positions in the calendar of all rows.
+    """Labelled rows, with their days as positions in the calendar of all rows.
 
-    Where rows are in groups, the entries of the calendar are (group, day) pairs, and "a day" is
-    a day of a group.
+    If rows are in groups, the calendar holds (group, day) pairs, and "a day" means such a pair.
     """
 
     y_true: np.ndarray
@@ -41,22 +41,22 @@ class LabelledRows:
 def labelled_rows(
     y_true: Any, y_pred: Any, days: Any, groups: pd.Index | None = None
 ) -> LabelledRows:
-    """Check what a metric is given, and keep the rows that have a label.
+    """Check the input of a metric, and keep the rows that have a label.
 
-    ``groups`` names the group of each row; none is missing.
+    ``groups`` names the group of each row, without missing values.
     """
     if _is_indexed(y_true) and _is_indexed(y_pred) and len(y_true) != len(y_pred):
         raise ValueError(
-            f"y_true has {len(y_true)} rows and y_pred {len(y_pred)}: score the rows that both "
+            f"y_true has {len(y_true)} rows and y_pred has {len(y_pred)}. Score the rows that both "
             f"have, for example y_true.loc[y_pred.index]."
         )
     check_consistent_length(y_true, y_pred, days, groups)
     align_y(y_true, y_pred, names=("y_true", "y_pred"))
     row_days = days_of(days, y_true, y_pred, what="y_true")
-    labels, predictions = check_numbers("y_true", y_true), check_numbers("y_pred", y_pred)
-    for name, values in (("y_true", labels), ("y_pred", predictions)):
-        if infinite := np.isinf(values).sum():
-            raise ValueError(f"{name} has {infinite} infinite values among {len(values)}.")
+    labels = check_labels(y_true, "y_true", required=False)
+    predictions = check_numbers("y_pred", y_pred)
+    if infinite := np.isinf(predictions).sum():
+        raise ValueError(f"y_pred has {infinite} infinite values among {len(predictions)}.")
     if missing := np.isnan(predictions).sum():
         raise ValueError(
             f"y_pred has {missing} NaN among {len(predictions)} predictions. Only labels may be "
@@ -77,7 +77,7 @@ def labelled_rows(
 
 
 def _check_keys(groups: pd.Index | None, **carriers: Any) -> None:
-    """Raise where a stock has two rows on a day: of those of a group, where there are groups."""
+    """Raise if a stock has two rows on a day; with groups, two rows in the same group."""
     for name, carrier in carriers.items():
         index = getattr(carrier, "index", None)
         if not isinstance(index, pd.MultiIndex) or not {*KEYS} <= {*index.names}:
@@ -95,14 +95,15 @@ def _check_keys(groups: pd.Index | None, **carriers: Any) -> None:
         raise ValueError(
             f"{name} has {repeated.sum()} rows whose (datetime, instrument) key has occurred "
             f"before{where}: {', '.join(shown)}{', ...' if repeated.sum() > 3 else ''}. Keep one "
-            f"row for each stock and day. Predictions of several models, as those of combinatorial "
-            f"splits, are told apart by signal_report(..., by=<number of the split of each row>), "
-            f"or made one backtest a column by CombinatorialPurgedDailyKFold.reconstruct_paths."
+            f"row for each stock and day. To score predictions of several models, such as "
+            f"combinatorial splits, use signal_report(..., by=<number of the split of each row>), "
+            f"or make one column per backtest with "
+            f"CombinatorialPurgedDailyKFold.reconstruct_paths."
         )
 
 
 def left_out(rows: LabelledRows) -> pd.Categorical:
-    """Tell of each day why it has no value; missing where it has one."""
+    """Give the reason why each day has no value; missing if the day has a value."""
     n_days = len(rows.calendar)
     constant_labels, constant_predictions = (
         np.equal(*range_of_days(values, rows.day, n_days)) for values in (rows.y_true, rows.y_pred)
@@ -114,7 +115,7 @@ def left_out(rows: LabelledRows) -> pd.Categorical:
 def range_of_days(
     values: np.ndarray, day: np.ndarray, n_days: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest value of each day; infinity and minus infinity where there is none."""
+    """Lowest and highest value of each day; infinity and minus infinity on a day without rows."""
     low, high = np.full(n_days, np.inf), np.full(n_days, -np.inf)
     np.minimum.at(low, day, values)
     np.maximum.at(high, day, values)

@@ -1,4 +1,4 @@
-"""The scores as scorers, for ``scoring=`` in cross-validation and searches."""
+"""Scorers of the daily scores, for ``scoring=`` in cross-validation and searches."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from copy import copy
 from inspect import signature
 from typing import Any
 
-# make_scorer shows a metric y_true and y_pred only, and y may be a plain array: its scorer is
-# extended here by the index of X. A scorer of another class would be asked to predict anew for
-# each of several metrics, where scikit-learn lets its own share one prediction.
+# A scorer of make_scorer passes y_true and y_pred only. Here y may be a plain array, so the scorer
+# also needs the index of X. Subclassing scikit-learn's scorer lets several metrics share one
+# prediction; a scorer of another class would predict again for each metric.
 from sklearn.metrics._scorer import _Scorer
 
 from skattn.metrics._ic import ic_score, icir_score, rank_ic_score, rank_icir_score
@@ -19,14 +19,15 @@ from skattn.panel import align_y, days_of
 class DailyScorer(_Scorer):
     """Scorer of predictions day by day; greater is better.
 
-    Called as ``scorer(estimator, X, y)``. Days come from the metadata ``days``, else from the
-    index of y, else of X. With scikit-learn's metadata routing enabled, ``days`` are requested
-    by default: ``cross_validate(..., scoring=ic_scorer, params={"days": days})``.
+    Call it as ``scorer(estimator, X, y)``. Days come from the metadata ``days``, else from the
+    index of X, else from the index of y. With scikit-learn's metadata routing enabled, the scorer
+    requests ``days`` by default:
+    ``cross_validate(..., scoring=ic_scorer, params={"days": days})``.
 
     Parameters
     ----------
     score_func : callable
-        ``score_func(y_true, y_pred, *, days)`` -> float.
+        Function ``score_func(y_true, y_pred, *, days)`` that returns a float.
 
     Examples
     --------
@@ -56,12 +57,13 @@ class DailyScorer(_Scorer):
         estimator : object
             A fitted regressor.
         X : DataFrame, WindowArray or array-like of n_samples rows
-            What it predicts from.
+            Input of the prediction.
         y_true : array-like of shape (n_samples,)
             Labels; NaN means unlabelled.
         days : array-like of dates, shape (n_samples,), default=None
-            Trading day of each row; ``estimator.predict`` gets them, too, where it has a parameter
-            ``days``, as that of skattn's regressors. None: from the index of ``y_true``, else of X.
+            Trading day of each row. The days are also passed to ``estimator.predict`` if that
+            method has a parameter ``days``, as in skattn's regressors. None: taken from the index
+            of X, else of ``y_true``.
 
         Returns
         -------
@@ -70,7 +72,7 @@ class DailyScorer(_Scorer):
         Raises
         ------
         TypeError, ValueError
-            As :func:`daily_ic`; or X and y_true have different rows.
+            As for :func:`daily_ic`; or X and y_true have different rows.
         """
         return self._score(_call_method, estimator, X, y_true, days=days)
 
@@ -78,12 +80,12 @@ class DailyScorer(_Scorer):
         self, method_caller: Callable, estimator: Any, X: Any, y_true: Any, *, days: Any = None
     ) -> float:
         align_y(X, y_true)
-        known_days = days_of(days, y_true, X)
+        known_days = days_of(days, X, y_true)
         estimator = with_days(estimator, days)
         return super()._score(method_caller, estimator, X, y_true, days=known_days)
 
     def set_score_request(self, **kwargs: bool | str | None) -> DailyScorer:
-        """Make a scorer with another metadata request; this one, which all share, stays.
+        """Make a scorer with another metadata request, and leave the shared scorer unchanged.
 
         Parameters
         ----------
@@ -93,7 +95,7 @@ class DailyScorer(_Scorer):
         Returns
         -------
         scorer : DailyScorer
-            A copy.
+            A copy of this scorer with the new request.
         """
         return super(DailyScorer, copy(self)).set_score_request(**kwargs)
 
@@ -102,7 +104,7 @@ class DailyScorer(_Scorer):
 
 
 class _WithDays:
-    """A fitted estimator whose ``predict`` is told the days of its rows."""
+    """A fitted estimator whose ``predict`` gets the days of its rows."""
 
     def __init__(self, estimator: Any, days: Any) -> None:
         self.estimator = estimator
@@ -116,7 +118,7 @@ class _WithDays:
 
 
 def with_days(estimator: Any, days: Any) -> Any:
-    """Give days, where there are any, to a ``predict`` that has a parameter for them."""
+    """Pass days, if given, to a ``predict`` that has a parameter ``days``."""
     if days is None or "days" not in signature(estimator.predict).parameters:
         return estimator
     return _WithDays(estimator, days)

@@ -1,4 +1,4 @@
-"""Cross-validators that never cut a trading day in two."""
+"""Cross-validators that never split a trading day."""
 
 from skattn.model_selection._combinatorial import CombinatorialPurgedDailyKFold
 from skattn.model_selection._dates import DateSplit

@@ -1,4 +1,4 @@
-"""What all splitters share: days of rows, the purge, the picture."""
+"""Base class of all splitters: days of rows, the purge and the plot."""
 
 from __future__ import annotations
 
@@ -12,41 +12,57 @@ import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
+from skattn.labels import resolve_purge
 from skattn.model_selection._display import SplitDisplay, day_roles
 from skattn.model_selection._folds import Fold
-from skattn.panel import days_of, resolve_purge
+from skattn.panel import days_of
+from skattn.parameters import DeclaredParameters
 
 
-class DailySplitter(BaseCrossValidator):
-    """Base of the splitters that keep days whole: they choose days, this class finds the rows.
+class DailySplitter(DeclaredParameters, BaseCrossValidator):
+    """Base class of splitters that keep days whole.
 
-    A subclass has ``n_splits`` and ``purge``, and implements ``_split_days(calendar, purge)``,
-    which yields :class:`Fold` objects of positions in the calendar, and ``_describe()``.
+    A subclass chooses days, and this base class finds the rows of the days. A subclass declares its
+    parameters, including ``purge``, as annotated attributes and has ``n_splits``. A subclass
+    implements ``_describe()`` and ``_split_days(calendar, purge)``, which yields :class:`Fold`
+    objects with positions in the calendar. Parameters are checked when a splitter is created;
+    ``_check_together`` adds checks that combine several parameters.
     """
 
-    n_splits: int
-    purge: int | str
-
-    # Metadata routing: `groups` are passed on when given, as scikit-learn's group splitters ask.
+    # Metadata routing passes `groups` on if given, as for scikit-learn's group splitters.
     __metadata_request__split = {"groups": True}
+
+    def __post_init__(self) -> None:
+        """Check the parameters."""
+        # Store plain numbers instead of numpy's: scikit-learn clones splitters without get_params.
+        for name, value in self._checked_parameters().items():
+            setattr(self, name, value)
+        self._check_together()
+
+    @property
+    def _purge(self) -> int | str:
+        return self.purge  # type: ignore[attr-defined]
+
+    def _check_together(self) -> None:
+        """Check combinations of parameters."""
 
     def split(
         self, X: Any, y: Any = None, groups: Any = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Generate the rows of each training and test set.
 
-        All folds are checked before the first is given.
+        All folds are checked before the first fold is returned.
 
         Parameters
         ----------
         X : DataFrame, WindowArray or array-like of n_samples rows
-            Rows in any order. Where it has an index with a level ``datetime``, days come from
-            there, unless ``groups`` are given.
+            Rows in any order. If X has an index with a level ``datetime`` and ``groups`` is None,
+            the days come from this index.
         y : Series or array-like of shape (n_samples,), default=None
-            Its index is used for days when X has none. Its ``attrs["horizon"]`` is what
-            ``purge="auto"`` reads.
+            Labels. The index of y gives the days if X has no days. ``purge="auto"`` reads
+            ``y.attrs["reach"]``.
         groups : array-like of dates, shape (n_samples,), default=None
-            The day of each row: datetime64, Timestamp or str; not integers.
+            Day of each row as datetime64, Timestamp or str, not as integers.
 
         Yields
         ------
@@ -60,11 +76,11 @@ class DailySplitter(BaseCrossValidator):
         TypeError
             ``groups`` are not dates.
         ValueError
-            Days are not known, there are too few of them for the splits, or a fold has no day
-            to train on.
+            The days are unknown, there are too few days for the splits, or a fold has no training
+            day.
         """
         day_of_row, calendar = self._days(X, y, groups)
-        for fold in self._folds(calendar, resolve_purge(self.purge, y)):
+        for fold in self._folds(calendar, resolve_purge(self._purge, y)):
             yield (
                 rows_on(fold.train, day_of_row, len(calendar)),
                 rows_on(fold.test, day_of_row, len(calendar)),
@@ -76,50 +92,50 @@ class DailySplitter(BaseCrossValidator):
         Parameters
         ----------
         X, y, groups : object
-            Not used, for scikit-learn's convention.
+            Not used; present for compatibility with scikit-learn.
 
         Returns
         -------
         n_splits : int
         """
-        return int(self.n_splits)
+        return int(self.n_splits)  # type: ignore[attr-defined]
 
     def plot(self, X: Any, y: Any = None, groups: Any = None, *, ax: Any = None) -> SplitDisplay:
-        """Draw the folds on a calendar, one row a fold (needs matplotlib).
+        """Plot the folds on a calendar, one row per fold (requires matplotlib).
 
         Parameters
         ----------
         X, y, groups : object
             As in :meth:`split`.
         ax : matplotlib.axes.Axes, default=None
-            Where to draw. None: a new figure.
+            Axes to draw on. None creates a new figure.
 
         Returns
         -------
         display : SplitDisplay
-            With ``ax_`` and ``figure_``, and the data of the picture in ``roles``.
+            Display with ``ax_`` and ``figure_``, and with the data of the plot in ``roles``.
 
         Raises
         ------
         ImportError
             matplotlib is not installed.
         TypeError, ValueError
-            As :meth:`split`; or ``ax`` is no Axes.
+            As for :meth:`split`, or ``ax`` is not an Axes.
         """
         _, calendar = self._days(X, y, groups)
-        purge = resolve_purge(self.purge, y)
+        purge = resolve_purge(self._purge, y)
         title = repr(self).replace("purge='auto'", f"purge='auto' ({purge} days)")
         roles = day_roles(self._folds(calendar, purge), calendar)
         return SplitDisplay(roles, title=title).plot(ax=ax)
 
     def __repr__(self) -> str:
-        """Give the call that makes this splitter, in the order of its signature."""
+        """Return the call that creates this splitter, with parameters in signature order."""
         names = signature(type(self)).parameters
         values = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
         return f"{type(self).__name__}({values})"
 
     def __str__(self) -> str:
-        """Give the repr, and what the splitter does."""
+        """Return the repr and a short description of the splitter."""
         return f"{self!r}: {self._describe()}"
 
     @abstractmethod
@@ -128,10 +144,10 @@ class DailySplitter(BaseCrossValidator):
 
     @abstractmethod
     def _describe(self) -> str:
-        """Say in a few words what the folds are."""
+        """Describe the folds in a few words."""
 
     def _days(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, pd.DatetimeIndex]:
-        """Each row's position in the calendar, and the calendar."""
+        """Return each row's position in the calendar, and the calendar."""
         X, y, groups = indexable(X, y, groups)
         try:
             days = days_of(groups, X, y)
@@ -143,48 +159,43 @@ class DailySplitter(BaseCrossValidator):
             ) from error
         return pd.factorize(days, sort=True)
 
-    def _check_blocks(self, calendar: pd.DatetimeIndex, name: str) -> None:
-        """Raise where there are fewer days than blocks, whose number is the parameter ``name``."""
-        n_blocks = getattr(self, name)
-        if len(calendar) < n_blocks:
+    def _check_runs(self, calendar: pd.DatetimeIndex, name: str) -> None:
+        """Raise if there are fewer days than runs; the parameter ``name`` is the number of runs."""
+        n_runs = getattr(self, name)
+        if len(calendar) < n_runs:
             raise ValueError(
-                f"{self!r} needs {n_blocks} trading days at the least; there "
+                f"{self!r} needs at least {n_runs} trading days; there "
                 f"{are(len(calendar))}. Use a smaller {name}."
             )
 
     def _folds(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
-        """Check all folds, then give them: no search begins that cannot end."""
+        """Check all folds first, so that a search fails at the start, not halfway."""
         for number, fold in enumerate(self._split_days(calendar, purge)):
             if len(fold.train) == 0:
                 counts = [f"{len(fold.test)} to test"]
                 counts += [f"{len(days)} {why}" for why, days in fold.left_out.items() if len(days)]
                 first, last = (day_text(calendar[fold.test[end]]) for end in (0, -1))
                 raise ValueError(
-                    f"{self!r} leaves no day to train on in fold {number}, which tests from "
+                    f"{self!r} leaves no training day in fold {number}, which tests from "
                     f"{first} to {last}: of "
                     f"{len(calendar)} trading days, {', '.join(counts)}, with a purge of {purge}. "
-                    f"More days leave some, or a smaller purge or embargo."
+                    f"Use more days, or a smaller purge or embargo."
                 )
         return self._split_days(calendar, purge)
 
 
 def rows_on(days: np.ndarray, day_of_row: np.ndarray, n_days: int) -> np.ndarray:
-    """Find all rows of some days, given as positions in the calendar or a mask of it."""
+    """Find all rows of the given days: positions in the calendar, or a mask of the calendar."""
     chosen = np.zeros(n_days, dtype=bool)
     chosen[days] = True
     return np.flatnonzero(chosen[day_of_row])
 
 
-def check_purge(purge: Any) -> None:
-    """Raise where ``purge`` is neither "auto" nor an integer of at least 0."""
-    resolve_purge(purge, None)
-
-
 def are(n: int) -> str:
-    """Say "is 1" or "are n"."""
+    """Return "is 1" or "are n"."""
     return f"is {n}" if n == 1 else f"are {n}"
 
 
 def day_text(stamp: pd.Timestamp) -> str:
-    """Write a day as an error shows it."""
+    """Format a day for error messages."""
     return f"{stamp:%Y-%m-%d}"

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn._params import check_count, check_numbers
-from skattn.model_selection._base import DailySplitter, check_purge, rows_on
-from skattn.model_selection._folds import Fold, blocks, purge_around
+from skattn.model_selection._base import DailySplitter, rows_on
+from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
 from skattn.panel import align_y
+from skattn.parameters import check_numbers, parameter
 
-# Each split is a fit: a number far above this is a slip, and would only seem to hang.
+# Each split is a fit. A far larger number is a mistake and would look like a hang.
 MAX_SPLITS = 100_000
 
 
@@ -23,24 +23,24 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     """Combinatorial purged cross-validation (CPCV) over blocks of trading days.
 
     The days are cut into ``n_folds`` blocks, and each choice of ``n_test_folds`` blocks is a test
-    set once. So each block is tested several times, by models of different training sets, and
-    the predictions can be put together to several complete backtests: see
-    :meth:`reconstruct_paths`.
+    set once. Each block is therefore tested several times, by models with different training sets.
+    :meth:`reconstruct_paths` combines the predictions to several complete backtests.
 
     Parameters
     ----------
     n_folds : int, default=10
-        Number of blocks of consecutive days, at least 2. Their sizes differ by at most one day.
+        Number of blocks of consecutive days, at least 2. Block sizes differ by at most one day.
     n_test_folds : int, default=2
-        Blocks that a split tests, from 1 to ``n_folds - 1``. With 1 it is ``PurgedDailyKFold``.
+        Number of test blocks in each split, from 1 to ``n_folds - 1``. With 1 the splits are the
+        splits of ``PurgedDailyKFold``.
     purge : int or "auto", default="auto"
-        Trading days left out before and after each run of test days: the reach of the label.
-        "auto" takes it from ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes
-        it), else 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. It trusts
-        ``y.attrs``, which pandas copies to what is computed from y: a label that was shifted or
-        combined by hand needs a number.
+        Trading days left out before and after each run of test days: the reach of the label. "auto"
+        reads the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this
+        entry "auto" uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. pandas
+        copies ``y.attrs`` to everything computed from y, so pass a number for a label that was
+        shifted or combined by hand.
     embargo : int, default=0
-        Trading days left out after each run of test days, on top of the purge.
+        Trading days left out after each run of test days, in addition to the purge.
 
     Raises
     ------
@@ -50,12 +50,12 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     See Also
     --------
     PurgedDailyKFold : Tests one block at a time.
-    skfolio.model_selection.CombinatorialPurgedCV : The same over observations of portfolios.
+    skfolio.model_selection.CombinatorialPurgedCV : CPCV over observations of portfolios.
 
     Notes
     -----
-    Days are those that occur in the data: one on which no stock has a row is not counted. Purge
-    and embargo are counted in these days, which never makes them shorter.
+    Only days in the data count: a day on which no stock has a row is skipped. Purge and embargo
+    count the days in the data, so they never cover fewer market days than requested.
 
     The splits come in the order of ``itertools.combinations``. The k-th split that tests a block
     gives that block's predictions to path k, as in skfolio and purgedcv.
@@ -105,78 +105,69 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     2024-01-02 A           4.4  4.1  4.4
     """
 
-    def __init__(
-        self,
-        n_folds: int = 10,
-        n_test_folds: int = 2,
-        *,
-        purge: int | str = "auto",
-        embargo: int = 0,
-    ) -> None:
-        check_count("n_folds", n_folds, 2)
-        check_count("n_test_folds", n_test_folds, 1)
-        if n_test_folds >= n_folds:
+    n_folds: int = parameter(10, at_least=2, at_most=100_000, positional=True)
+    n_test_folds: int = parameter(2, at_least=1, positional=True)
+    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+    embargo: int = parameter(0, at_least=0)
+
+    def _check_together(self) -> None:
+        if self.n_test_folds >= self.n_folds:
             raise ValueError(
-                f"n_test_folds must be smaller than n_folds={n_folds}, so that a fold is left to "
-                f"train on; got {n_test_folds}."
+                f"n_test_folds must be smaller than n_folds={self.n_folds}, so that a fold remains "
+                f"for training; got {self.n_test_folds}."
             )
-        if comb(n_folds, n_test_folds) > MAX_SPLITS:
+        if self.n_splits > MAX_SPLITS:
             raise ValueError(
-                f"n_folds={n_folds} and n_test_folds={n_test_folds} make "
-                f"{comb(n_folds, n_test_folds):,} splits, each a fit; at most {MAX_SPLITS:,} are "
-                f"allowed. Fewer n_folds, or n_test_folds nearer to 1 or to n_folds, make fewer."
+                f"n_folds={self.n_folds} and n_test_folds={self.n_test_folds} make "
+                f"{self.n_splits:,} splits, each a fit; at most {MAX_SPLITS:,} are allowed. Use "
+                f"a smaller n_folds, or n_test_folds closer to 1 or to n_folds."
             )
-        check_purge(purge)
-        check_count("embargo", embargo, 0)
-        self.n_folds = n_folds
-        self.n_test_folds = n_test_folds
-        self.purge = purge
-        self.embargo = embargo
 
     @property
-    def n_splits(self) -> int:  # type: ignore[override]
-        """Number of splits: ways to choose the test folds."""
+    def n_splits(self) -> int:
+        """Number of splits: the number of ways to choose the test folds."""
         return comb(self.n_folds, self.n_test_folds)
 
     @property
     def n_test_paths(self) -> int:
-        """Number of backtest paths: how often each fold is tested."""
+        """Number of backtest paths: the number of times each fold is tested."""
         return comb(self.n_folds - 1, self.n_test_folds - 1)
 
     def reconstruct_paths(
         self, predictions: Sequence[Any], X: Any = None, groups: Any = None
     ) -> pd.DataFrame:
-        """Put the predictions of the splits together to complete backtests.
+        """Combine the predictions of the splits to complete backtests.
 
         Parameters
         ----------
         predictions : sequence of array-like
-            One for each split, in the order of :meth:`split`: the predictions of its test rows,
-            in their order.
+            One array per split, in the order of :meth:`split`. Each array holds the predictions of
+            the split's test rows, in the order of the test rows.
         X : DataFrame, WindowArray or array-like of n_samples rows, default=None
-            The rows that were split; only their days are used. None: from ``groups``.
+            The rows that were split; only their days and index are used. None reads the days from
+            ``groups``.
         groups : array-like of dates, shape (n_samples,), default=None
-            The day of each row, as in :meth:`split`. None: from the index of X.
+            Day of each row, as in :meth:`split`. None reads the days from the index of X.
 
         Returns
         -------
         paths : DataFrame of shape (n_samples, n_test_paths)
-            Each column has one prediction for each row, made by a model that was not trained on
-            its day. Indexed as X where X has an index.
+            Each column holds one prediction per row, made by a model that was not trained on the
+            day of the row. The index is the index of X, if X has an index.
 
         Raises
         ------
         TypeError
-            ``groups`` are not dates; or ``predictions`` are no sequence, but for example a dict
+            ``groups`` are not dates, or ``predictions`` is not a sequence but, for example, a dict
             or a generator.
         ValueError
-            The number of predictions is not that of the splits, or that of their rows; they are
-            not one number a row; a prediction has an index of other rows; or the days are not
-            known.
+            The number of arrays differs from the number of splits, or the length of an array
+            differs from the number of its test rows. The predictions are not one number per row. An
+            array has the index of other rows. The days are unknown.
         """
         if not isinstance(predictions, Sequence | np.ndarray):
             raise TypeError(
-                f"predictions must be a sequence, such as a list, of one array for each split; got "
+                f"predictions must be a sequence, such as a list, with one array per split; got "
                 f"{type(predictions).__name__}."
             )
         if len(predictions) != self.n_splits:
@@ -187,9 +178,10 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
         day_of_row, calendar = self._days(groups if X is None else X, None, groups)
         index = getattr(X, "index", None)
         index = index if isinstance(index, pd.Index) else pd.RangeIndex(len(day_of_row))
-        self._check_blocks(calendar, "n_folds")
+        self._check_runs(calendar, "n_folds")
         fold_of_day = np.repeat(
-            np.arange(self.n_folds), [len(block) for block in blocks(len(calendar), self.n_folds)]
+            np.arange(self.n_folds),
+            [len(run) for run in cut_into_runs(len(calendar), self.n_folds)],
         )
         values = np.empty((len(day_of_row), self.n_test_paths))
         times_tested = np.zeros(self.n_folds, dtype=int)
@@ -209,8 +201,8 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
         return pd.DataFrame(values, index, pd.RangeIndex(self.n_test_paths, name="path"))
 
     def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
-        self._check_blocks(calendar, "n_folds")
-        days_of_fold = blocks(len(calendar), self.n_folds)
+        self._check_runs(calendar, "n_folds")
+        days_of_fold = cut_into_runs(len(calendar), self.n_folds)
         for test_folds in self._test_folds():
             test = np.concatenate([days_of_fold[fold] for fold in test_folds])
             yield purge_around(test, len(calendar), purge, self.embargo)

@@ -1,4 +1,4 @@
-"""One split at dates: named segments, as qlib's train, valid and test."""
+"""One split at given dates, with named segments like qlib's train, valid and test."""
 
 from __future__ import annotations
 
@@ -9,47 +9,51 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from skattn.model_selection._base import DailySplitter, check_purge, day_text, rows_on
+from skattn.labels import resolve_purge
+from skattn.model_selection._base import DailySplitter, day_text, rows_on
 from skattn.model_selection._folds import Fold
-from skattn.panel import Day, read_day, resolve_purge
+from skattn.panel.internal import Day, read_day
+from skattn.parameters import MISSING, parameter
 
 
 class DateSplit(DailySplitter):
-    """One split at dates: train on a segment, evaluate on a later one.
+    """One split at given dates: train on a segment, evaluate on a later segment.
 
-    The segments are those of qlib's ``DatasetH(segments={"train": ..., "valid": ..., "test":
-    ...})``. A segment's last ``purge`` days before the next segment are left out, as their labels
-    are made of the next segment's prices. qlib keeps them, which ``purge=0`` does too.
+    The segments are the segments of qlib's ``DatasetH(segments={"train": ..., "valid": ...,
+    "test": ...})``. The last ``purge`` days of a segment before the next segment are left out,
+    because their labels use prices of the next segment. qlib keeps these days; ``purge=0`` keeps
+    them too.
 
     Parameters
     ----------
     train : (first, last)
-        First and last day of training, both included; None: no bound on that side. Days are
-        dates, or text: "2014-06" and "2014" stand for all their days, as in pandas' slices.
+        First and last training day, both included. None means no bound on that side. Days are dates
+        or strings. The strings "2014-06" and "2014" cover all days of the month or year, as in
+        pandas' slices.
     valid : (first, last), default=None
-        Days to choose a model on, all after ``train``.
+        Days for model selection, all after ``train``.
     test : (first, last), default=None
-        Days to judge the model on, all after ``train`` and ``valid``.
+        Days for the final evaluation, all after ``train`` and ``valid``.
     evaluate : {"valid", "test"}, default=None
-        The segment that :meth:`split` gives as test set. None: "test" if there is one, else
-        "valid".
+        Segment that :meth:`split` returns as the test set. None means "test" if this segment is
+        given, else "valid".
     purge : int or "auto", default="auto"
-        Trading days left out before the next segment: the reach of the label. "auto" takes it
-        from ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else 2, the
-        reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. It trusts ``y.attrs``, which
-        pandas copies to what is computed from y: a label that was shifted or combined by hand
-        needs a number.
+        Trading days left out before the next segment: the reach of the label. "auto" reads the
+        reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this entry "auto"
+        uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. pandas copies
+        ``y.attrs`` to everything computed from y, so pass a number for a label that was shifted or
+        combined by hand.
 
     Attributes
     ----------
     n_splits : int
-        1.
+        Number of splits, always 1.
 
     Raises
     ------
     ValueError
-        A segment is no pair of dates, ends before it begins, overlaps another or comes before
-        it; there is none to evaluate; or another parameter is not allowed.
+        A segment is not a pair of dates, or ends before it begins. Segments overlap or are in the
+        wrong order. There is no segment to evaluate. Another parameter is not allowed.
 
     See Also
     --------
@@ -57,8 +61,8 @@ class DateSplit(DailySplitter):
 
     Notes
     -----
-    Days between segments train nothing. Each segment needs a trading day in the data: leave out
-    one that the data do not have.
+    Days between segments are not used. Each segment needs at least one trading day in the data.
+    Leave out a segment without a trading day.
 
     References
     ----------
@@ -95,36 +99,28 @@ class DateSplit(DailySplitter):
     >>> X_val = X.iloc[rows["valid"]]
     """
 
-    n_splits: ClassVar[int] = 1  # type: ignore[misc]
+    n_splits: ClassVar[int] = 1
 
-    def __init__(
-        self,
-        train: Sequence[Day],
-        valid: Sequence[Day] | None = None,
-        test: Sequence[Day] | None = None,
-        *,
-        evaluate: str | None = None,
-        purge: int | str = "auto",
-    ) -> None:
-        self.train = train
-        self.valid = valid
-        self.test = test
-        self.evaluate = evaluate
-        self.purge = purge
-        check_purge(purge)
-        if evaluate not in (None, "valid", "test"):
-            raise ValueError(f"evaluate must be 'valid', 'test' or None; got {evaluate!r}.")
+    train: Sequence[Day] = parameter(MISSING, positional=True)
+    valid: Sequence[Day] | None = parameter(None, positional=True)
+    test: Sequence[Day] | None = parameter(None, positional=True)
+    evaluate: str | None = parameter(None, one_of=("valid", "test"))
+    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+
+    def _check_together(self) -> None:
         bounds = self._bounds()
         if len(bounds) == 1:
             raise ValueError("DateSplit needs valid or test besides train; both are None.")
         if self._evaluated not in bounds:
-            raise ValueError(f"evaluate={evaluate!r} needs the segment {evaluate}; it is None.")
+            raise ValueError(
+                f"evaluate={self.evaluate!r} needs the segment {self.evaluate}, which is None."
+            )
         names = list(bounds)
         for name, following in pairwise(names):
             if bounds[name][1] >= bounds[following][0]:
                 raise ValueError(
-                    f"Segments must follow one another in the order train, valid, test without "
-                    f"a common day; got {name}={getattr(self, name)!r} and "
+                    f"Segments must be in the order train, valid, test and must not share days; "
+                    f"got {name}={getattr(self, name)!r} and "
                     f"{following}={getattr(self, following)!r}."
                 )
 
@@ -139,13 +135,13 @@ class DateSplit(DailySplitter):
         Returns
         -------
         rows : dict of str to ndarray of int
-            Row positions, increasing, by "train", "valid" and "test" as far as they are given:
-            ``X.iloc[rows["valid"]]``. Without the purged days.
+            Increasing row positions for each given segment, without the purged days. The keys are
+            "train", "valid" and "test". Example: ``X.iloc[rows["valid"]]``.
 
         Raises
         ------
         TypeError, ValueError
-            As :meth:`split`.
+            As for :meth:`split`.
         """
         day_of_row, calendar = self._days(X, y, groups)
         kept, _ = self._segment_days(calendar, resolve_purge(self.purge, y))
@@ -159,19 +155,19 @@ class DateSplit(DailySplitter):
     def _segment_days(
         self, calendar: pd.DatetimeIndex, purge: int
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-        """Days that each segment keeps, and the purged ones, as positions in the calendar."""
+        """Return the kept days of each segment and the purged days, as calendar positions."""
         days = {
             name: np.flatnonzero((calendar >= first) & (calendar <= last))
             for name, (first, last) in self._bounds().items()
         }
         for name, chosen in days.items():
             if len(chosen) == 0:
-                span = "there are none"
+                span = "there are no trading days"
                 if len(calendar):
                     span = f"they go from {day_text(calendar[0])} to {day_text(calendar[-1])}"
                 raise ValueError(
                     f"The segment {name}={getattr(self, name)!r} has no trading day among the "
-                    f"{len(calendar)} of the data; {span}. Use other dates"
+                    f"{len(calendar)} trading days of the data; {span}. Use other dates"
                     f"{'' if name == 'train' else f', or leave {name} out of the DateSplit'}."
                 )
         kept = dict(days)
@@ -190,7 +186,7 @@ class DateSplit(DailySplitter):
         return kept, purged
 
     def _bounds(self) -> dict[str, tuple[pd.Timestamp, pd.Timestamp]]:
-        """First and last day of each given segment."""
+        """Return the first and last day of each given segment."""
         return {
             name: _read_segment(name, segment)
             for name in ("train", "valid", "test")
@@ -208,7 +204,7 @@ class DateSplit(DailySplitter):
 def _read_segment(name: str, segment: Any) -> tuple[pd.Timestamp, pd.Timestamp]:
     if isinstance(segment, str) or np.ndim(segment) != 1 or len(segment) != 2:
         raise ValueError(
-            f"{name} must be a pair (first day, last day), None for no bound; got {segment!r}."
+            f"{name} must be a pair (first day, last day), with None for no bound; got {segment!r}."
         )
     first, last = (
         read_day(name, day, last=last) for day, last in zip(segment, (False, True), strict=True)

@@ -1,4 +1,4 @@
-"""A picture of folds on a calendar."""
+"""Plot of folds on a calendar."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn._plot import check_axes, import_pyplot
 from skattn.model_selection._folds import Fold
+from skattn.utils import check_axes, import_pyplot
 
-# Colours of Petroff's palette, apart for all kinds of colour vision; hatches for days left out.
+# Petroff's palette is readable with all kinds of colour vision; hatches mark days left out.
 STYLES: dict[str, dict[str, Any]] = {
     "train": {"facecolor": "#3f90da"},
     "valid": {"facecolor": "#832db6"},
@@ -23,24 +23,24 @@ STYLES: dict[str, dict[str, Any]] = {
 
 
 class SplitDisplay:
-    """Folds on a calendar, one row a fold.
+    """Display of folds on a calendar, one row per fold.
 
-    The ``plot`` method of a splitter makes one.
+    The ``plot`` method of a splitter returns a SplitDisplay.
 
     Parameters
     ----------
     roles : DataFrame of str, shape (n_splits, n_days)
-        What each day is in each fold: "train", "valid", "test", "purged", "gap", "embargoed", or
+        Role of each day in each fold: "train", "valid", "test", "purged", "gap", "embargoed", or
         "" for a day that the fold does not use. The columns are the days.
     title : str, default=None
-        Title of the picture.
+        Title of the plot.
 
     Attributes
     ----------
     ax_ : matplotlib.axes.Axes
-        Where :meth:`plot` has drawn.
+        Axes of the last :meth:`plot`.
     figure_ : matplotlib.figure.Figure
-        Its figure.
+        Figure of ``ax_``.
 
     See Also
     --------
@@ -76,7 +76,7 @@ class SplitDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Where to draw. None: a new figure.
+            Axes to draw on. None creates a new figure.
 
         Returns
         -------
@@ -88,7 +88,7 @@ class SplitDisplay:
         ImportError
             matplotlib is not installed.
         TypeError
-            ``ax`` is no Axes.
+            ``ax`` is not an Axes.
         """
         pyplot = import_pyplot("A picture of the folds")
         from matplotlib import dates, ticker
@@ -101,7 +101,7 @@ class SplitDisplay:
         days = self.roles.columns
         edges = dates.date2num(days.append(days[-1:] + pd.Timedelta(days=1)))
         for fold, row in zip(self.roles.index, self.roles.to_numpy(), strict=True):
-            # A run of one role is one bar, which ends where the next begins, over weekends too.
+            # Each run of one role is one bar up to the next run, so weekends leave no gaps.
             starts = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
             for start, stop in zip(starts, np.r_[starts[1:], len(row)], strict=True):
                 if row[start]:
@@ -123,7 +123,7 @@ class SplitDisplay:
 
 
 def day_roles(folds: Iterable[Fold], calendar: pd.DatetimeIndex) -> pd.DataFrame:
-    """Tabulate what each day of a calendar is in each fold: ``roles`` of the display."""
+    """Tabulate the role of each calendar day in each fold, for ``roles`` of SplitDisplay."""
     rows = []
     for fold in folds:
         row = np.full(len(calendar), "", dtype=object)

@@ -1,4 +1,4 @@
-"""One fold in days, and the purge and embargo around its test days."""
+"""A fold of days, and the purge and embargo around its test days."""
 
 from __future__ import annotations
 
@@ -8,33 +8,33 @@ import numpy as np
 
 
 class Fold(NamedTuple):
-    """One split of a calendar: positions of days, increasing."""
+    """One split of a calendar, as increasing positions of days."""
 
     train: np.ndarray
     test: np.ndarray
-    # Days on neither side, by the reason: "purged", "gap", "embargoed", or another segment's name.
+    # Unused days by reason: "purged", "gap", "embargoed", or the name of another segment.
     left_out: dict[str, np.ndarray]
-    # What the test days are called in a picture.
+    # Name of the test days in a plot.
     test_name: str = "test"
 
 
 def purge_around(test: np.ndarray, n_days: int, purge: int, embargo: int) -> Fold:
-    """Train on all days but the test days, what their labels touch, and an embargo after it.
+    """Train on all days except the test days, the purged days and the embargoed days.
 
-    A training label of day t is made of prices up to day t + purge, and the label of a test day e
-    of prices up to day e + purge. So training leaves out ``purge`` days on both sides of each run
-    of test days; the embargo comes after those that follow it.
+    A training label of day t uses prices up to day t + purge, and the label of a test day e uses
+    prices up to day e + purge. Training therefore leaves out ``purge`` days on both sides of each
+    run of test days. The embargo follows the purge after each run.
 
     Parameters
     ----------
     test : ndarray of int
-        The test days as positions in the calendar, in any number of runs.
+        Test days as positions in the calendar, in any number of runs.
     n_days : int
-        Days of the calendar.
+        Number of days in the calendar.
     purge : int
         Days left out before and after each run.
     embargo : int
-        Further days left out after each run.
+        Further days left out after the purge that follows each run.
 
     Returns
     -------
@@ -50,12 +50,12 @@ def purge_around(test: np.ndarray, n_days: int, purge: int, embargo: int) -> Fol
     return Fold(np.flatnonzero(train), np.flatnonzero(is_test), left_out)
 
 
-def blocks(n_days: int, n_blocks: int) -> list[np.ndarray]:
-    """Cut a calendar into runs of days; the first ``n_days % n_blocks`` have one day more."""
-    return np.array_split(np.arange(n_days), n_blocks)
+def cut_into_runs(n_days: int, n_runs: int) -> list[np.ndarray]:
+    """Cut a calendar into runs of days; the first ``n_days % n_runs`` runs have an extra day."""
+    return np.array_split(np.arange(n_days), n_runs)
 
 
 def _days_since(is_test: np.ndarray) -> np.ndarray:
-    """Days since the latest test day: 0 on a test day, infinite before the first."""
+    """Count the days since the latest test day: 0 on a test day, infinite before the first."""
     day = np.arange(len(is_test))
     return day - np.maximum.accumulate(np.where(is_test, day, -np.inf))

@@ -6,29 +6,30 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from skattn._params import check_count
-from skattn.model_selection._base import DailySplitter, check_purge
-from skattn.model_selection._folds import Fold, blocks, purge_around
+from skattn.model_selection._base import DailySplitter
+from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
+from skattn.parameters import parameter
 
 
 class PurgedDailyKFold(DailySplitter):
     """K-fold cross-validation over blocks of consecutive trading days.
 
-    Each day is tested once. The other days train, but for those whose labels overlap the labels
-    or the days of the test: ``purge`` days on both sides of it, and ``embargo`` more after it.
+    Each day is tested once. Training uses the other days, except days whose labels overlap the
+    labels or the days of the test block: ``purge`` days on both sides of the test block, and
+    ``embargo`` further days after it.
 
     Parameters
     ----------
     n_splits : int, default=5
-        Number of blocks, at least 2. Their sizes differ by at most one day.
+        Number of blocks, at least 2. Block sizes differ by at most one day.
     purge : int or "auto", default="auto"
-        Trading days left out before and after the test days: the reach of the label. "auto"
-        takes it from ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else
-        2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. It trusts ``y.attrs``,
-        which pandas copies to what is computed from y: a label that was shifted or combined by
-        hand needs a number.
+        Trading days left out before and after the test days: the reach of the label. "auto" reads
+        the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this entry
+        "auto" uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. pandas copies
+        ``y.attrs`` to everything computed from y, so pass a number for a label that was shifted or
+        combined by hand.
     embargo : int, default=0
-        Trading days left out after the test, on top of the purge.
+        Trading days left out after the test block, in addition to the purge.
 
     Raises
     ------
@@ -37,19 +38,19 @@ class PurgedDailyKFold(DailySplitter):
 
     See Also
     --------
-    sklearn.model_selection.KFold : The same over samples, without purge.
+    sklearn.model_selection.KFold : K-fold over samples, without purge.
     DailyTimeSeriesSplit : Trains on the past only.
     CombinatorialPurgedDailyKFold : Tests several blocks at a time.
 
     Notes
     -----
-    Days are those that occur in the data: one on which no stock has a row is not counted. Purge
-    and embargo are counted in these days, which never makes them shorter.
+    Only days in the data count: a day on which no stock has a row is skipped. Purge and embargo
+    count the days in the data, so they never cover fewer market days than requested.
 
-    Training days after the test make use of all data, but are no simulation of trading.
+    Training days after the test block use all the data, but do not simulate trading.
 
-    The embargo begins where the purge ends, as skfolio's. That of purgedcv, given as a number of
-    observations, begins at the last test day: it is ours plus the purge.
+    The embargo begins where the purge ends, as in skfolio. In purgedcv an embargo given as a number
+    of observations begins at the last test day, so it equals this embargo plus the purge.
 
     References
     ----------
@@ -71,7 +72,7 @@ class PurgedDailyKFold(DailySplitter):
     Fold 1: train [ 1  2  3 11 12], test [5 6 7 8]
     Fold 2: train [1 2 3 4 5 6 7], test [ 9 10 11 12]
 
-    The blocks partition the rows, so each has one prediction out of fold:
+    The blocks partition the rows, so each row has one out-of-fold prediction:
 
     >>> from sklearn.linear_model import LinearRegression
     >>> from sklearn.model_selection import cross_val_predict
@@ -79,18 +80,14 @@ class PurgedDailyKFold(DailySplitter):
     array([0., 2., 4.])
     """
 
-    def __init__(self, n_splits: int = 5, *, purge: int | str = "auto", embargo: int = 0) -> None:
-        check_count("n_splits", n_splits, 2)
-        check_purge(purge)
-        check_count("embargo", embargo, 0)
-        self.n_splits = n_splits
-        self.purge = purge
-        self.embargo = embargo
+    n_splits: int = parameter(5, at_least=2, positional=True)
+    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+    embargo: int = parameter(0, at_least=0)
 
     def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
-        self._check_blocks(calendar, "n_splits")
-        for block in blocks(len(calendar), self.n_splits):
-            yield purge_around(block, len(calendar), purge, self.embargo)
+        self._check_runs(calendar, "n_splits")
+        for test in cut_into_runs(len(calendar), self.n_splits):
+            yield purge_around(test, len(calendar), purge, self.embargo)
 
     def _describe(self) -> str:
         return f"{self.n_splits} blocks of days, each tested once"

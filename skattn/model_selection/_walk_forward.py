@@ -1,4 +1,4 @@
-"""Walk-forward splits, counted in trading days."""
+"""Walk-forward splits counted in trading days."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
-from skattn._params import check_count
-from skattn.model_selection._base import DailySplitter, are, check_purge
+from skattn.model_selection._base import DailySplitter, are
 from skattn.model_selection._folds import Fold
+from skattn.parameters import parameter
 
 
 class DailyTimeSeriesSplit(DailySplitter):
     """Walk-forward cross-validator over whole trading days.
 
-    It is scikit-learn's ``TimeSeriesSplit`` with days in the place of samples: each test set is
-    a run of consecutive days, training sets end ``purge + gap`` days before it, and all stocks
-    of a day are on the same side.
+    The splitter works like scikit-learn's ``TimeSeriesSplit``, with days in place of samples. Each
+    test set is a run of consecutive days, and the training set ends ``purge + gap`` days before the
+    test set. All stocks of a day are on the same side.
 
     Parameters
     ----------
     n_splits : int, default=5
         Number of splits, at least 2.
     max_train_size : int, default=None
-        Most training days of a split: a rolling window. None: all days so far (expanding).
+        Maximum number of training days in a split (rolling window). None uses all earlier days
+        (expanding window).
     test_size : int, default=None
-        Days of each test set. None: ``n_days // (n_splits + 1)``.
+        Number of days in each test set. None means ``n_days // (n_splits + 1)``.
     purge : int or "auto", default="auto"
-        Trading days dropped before each test: the reach of the label. A label at day t that is
-        made of prices up to day t + 2, as qlib's ``Ref($close, -2) / Ref($close, -1) - 1`` is,
-        would reach into the test days from the 2 days before them. "auto" takes the reach from
-        ``y.attrs["horizon"]`` (``skattn.preprocessing.make_label`` writes it), else it is 2. It
-        trusts ``y.attrs``, which pandas copies to what is computed from y: a label that was
-        shifted or combined by hand needs a number.
+        Trading days dropped before each test set: the reach of the label. For example, qlib's label
+        ``Ref($close, -2) / Ref($close, -1) - 1`` at day t uses prices up to day t + 2, so the
+        labels of the last 2 days before the test set would use prices of the test days. "auto"
+        reads the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this
+        entry "auto" uses 2. pandas copies ``y.attrs`` to everything computed from y, so pass a
+        number for a label that was shifted or combined by hand.
     gap : int, default=0
-        Trading days between training and test on top of the purge: how long a trained model
-        waits before it is used.
+        Trading days between training and test set, in addition to the purge. The gap simulates the
+        time between training and use of a model.
     embargo : int, default=0
-        Trading days after each test set that the training sets of later splits leave out. No
-        split trains on days after its own test, so none is needed against leaks, and other
-        libraries' walk-forward splits ignore it or have none. It is of use where what was seen
-        in a test set led to changes that its next days should not confirm.
+        Trading days after each test set that the training sets of later splits leave out. No split
+        trains on days after its own test set, so an embargo is not needed against leaks. The
+        walk-forward splits of other libraries ignore an embargo or do not have this parameter. An
+        embargo is useful if results on a test set led to changes of the model: the days right after
+        the test set should not confirm these changes.
 
     Raises
     ------
@@ -51,16 +53,16 @@ class DailyTimeSeriesSplit(DailySplitter):
 
     See Also
     --------
-    sklearn.model_selection.TimeSeriesSplit : The same over samples.
-    DateSplit : One split, at dates.
+    sklearn.model_selection.TimeSeriesSplit : Walk-forward splits over samples.
+    DateSplit : One split at given dates.
 
     Notes
     -----
-    Days are those that occur in the data: one on which no stock has a row is not counted.
-    The days come from ``groups``, else from the index of X, else of y.
+    Only days in the data count: a day on which no stock has a row is skipped. The days come from
+    ``groups``, else from the index of X, else from the index of y.
 
-    ``HalvingGridSearchCV`` and ``HalvingRandomSearchCV`` with ``resource="n_samples"`` draw rows
-    at random from the folds and so cut days. With another resource, as ``max_epochs``, days stay
+    ``HalvingGridSearchCV`` and ``HalvingRandomSearchCV`` with ``resource="n_samples"`` draw random
+    rows from the folds, which splits days. With another resource, such as ``max_epochs``, days stay
     whole.
 
     References
@@ -105,28 +107,12 @@ class DailyTimeSeriesSplit(DailySplitter):
     array([1., 1., 1.])
     """
 
-    def __init__(
-        self,
-        n_splits: int = 5,
-        *,
-        max_train_size: int | None = None,
-        test_size: int | None = None,
-        purge: int | str = "auto",
-        gap: int = 0,
-        embargo: int = 0,
-    ) -> None:
-        check_count("n_splits", n_splits, 2)
-        check_count("max_train_size", max_train_size, 1, or_none=True)
-        check_count("test_size", test_size, 1, or_none=True)
-        check_purge(purge)
-        check_count("gap", gap, 0)
-        check_count("embargo", embargo, 0)
-        self.n_splits = n_splits
-        self.max_train_size = max_train_size
-        self.test_size = test_size
-        self.purge = purge
-        self.gap = gap
-        self.embargo = embargo
+    n_splits: int = parameter(5, at_least=2, positional=True)
+    max_train_size: int | None = parameter(None, at_least=1)
+    test_size: int | None = parameter(None, at_least=1)
+    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+    gap: int = parameter(0, at_least=0)
+    embargo: int = parameter(0, at_least=0)
 
     def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
         n_days = len(calendar)
@@ -134,7 +120,7 @@ class DailyTimeSeriesSplit(DailySplitter):
         test_size = self._test_size(n_days)
         day = np.arange(n_days)
         first_test = n_days - self.n_splits * test_size
-        # Test sets follow one another, so that this counts from the end of the latest one.
+        # Test sets are adjacent, so the remainder counts days from the end of the latest test set.
         since_test = (day - first_test) % test_size
         embargoed = (day >= first_test + test_size) & (since_test < self.embargo)
         for start in range(first_test, n_days, test_size):
@@ -145,13 +131,13 @@ class DailyTimeSeriesSplit(DailySplitter):
             left_out = {
                 "purged": day[end : end + purge],
                 "gap": day[end + purge : start],
-                # Days before a rolling window are out of sight for their age.
+                # Days before a rolling window are unused because of their age, not embargoed.
                 "embargoed": np.flatnonzero(embargoed[:end] & (day[:end] > train[0])),
             }
             yield Fold(train, day[start : start + test_size], left_out)
 
     def _check_days(self, n_days: int, purge: int) -> None:
-        """Raise where the first split has no day to train on, or none to test on."""
+        """Raise if the first split has no training day or no test day."""
         before = purge + self.gap
 
         def is_enough(n: int) -> bool:
@@ -160,14 +146,14 @@ class DailyTimeSeriesSplit(DailySplitter):
 
         if is_enough(n_days):
             return
-        # Where to begin to count: fewer days are never enough.
+        # Fewer days than ``least`` are never enough, so the search starts there.
         least = (before + 1 - self.n_splits) * (self.n_splits + 1)
         if self.test_size is not None:
             least = self.n_splits * self.test_size + before + 1
         needed = next(n for n in count(max(n_days, least)) if is_enough(n))
         raise ValueError(
-            f"{self!r} needs {needed} trading days; there {are(n_days)}. Fewer splits, a smaller "
-            f"test_size, purge (here {purge}) or gap need fewer."
+            f"{self!r} needs {needed} trading days; there {are(n_days)}. Use fewer splits, or a "
+            f"smaller test_size, purge (here {purge}) or gap."
         )
 
     def _test_size(self, n_days: int) -> int:

@@ -1,4 +1,4 @@
-"""The built-in models, one architecture a file, imported when first used."""
+"""Built-in models, one architecture per file, each imported at its first use."""
 
 from __future__ import annotations
 

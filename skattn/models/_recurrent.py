@@ -1,34 +1,26 @@
-"""What the models over a recurrent network share."""
+"""Shared parts of the models that use a recurrent network."""
 
 from __future__ import annotations
 
-from numbers import Integral, Real
-from typing import ClassVar
-
 import torch
-from sklearn.utils._param_validation import Interval
 from torch import nn
 
-from skattn.base import SequenceRegressor, estimator
+from skattn.base import SequenceRegressor, parameter
 
 RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
-# Rows whose states a recurrent network computes on one thread at a time: what was fastest.
+# Rows that one thread computes at a time: the fastest number for each recurrent unit.
 BLOCK_ROWS = {"gru": 200, "lstm": 128}
 
-RECURRENT_CONSTRAINTS: dict[str, list] = {
-    **SequenceRegressor._parameter_constraints,
-    "hidden_size": [Interval(Integral, 1, None, closed="left")],
-    "num_layers": [Interval(Integral, 1, None, closed="left")],
-    "dropout": [Interval(Real, 0, 1, closed="left")],
-}
+# Larger values are mistakes that would fill the memory or seem to hang.
+MAX_SIZE, MAX_LAYERS = 65_536, 1_000
 
 
 def make_rnn(
     rnn: str, input_size: int, hidden_size: int, num_layers: int, dropout: float
 ) -> nn.GRU | nn.LSTM:
     """Make a GRU or LSTM whose input is time-major, (T, B, input_size)."""
-    # torch warns of dropout in a single layer, where it has no effect.
+    # torch warns about dropout in a single layer, where dropout has no effect.
     between = dropout if num_layers > 1 else 0.0
     return RNNS[rnn](input_size, hidden_size, num_layers, dropout=between)
 
@@ -39,7 +31,7 @@ def time_major(x: torch.Tensor) -> torch.Tensor:
 
 
 class LastState(nn.Module):
-    """A GRU or LSTM over the window, and a linear output of its last state.
+    """A GRU or LSTM over the window, and a linear output from its last state.
 
     Parameters
     ----------
@@ -50,9 +42,9 @@ class LastState(nn.Module):
     hidden_size : int
         Size of the recurrent state.
     num_layers : int
-        Recurrent layers.
+        Number of recurrent layers.
     dropout : float
-        Between the recurrent layers.
+        Dropout rate between the recurrent layers.
     """
 
     def __init__(
@@ -78,12 +70,15 @@ class LastState(nn.Module):
         return self.fc_out(states[-1])[:, 0]
 
 
-@estimator
 class LastStateRegressor(SequenceRegressor):
     """Base of the regressors that read a recurrent network's last state."""
 
-    hidden_size: int = 64
-    num_layers: int = 2
-    dropout: float = 0.0
-
-    _parameter_constraints: ClassVar[dict] = RECURRENT_CONSTRAINTS
+    hidden_size: int = parameter(
+        64, at_least=1, at_most=MAX_SIZE, doc="Size of the recurrent state."
+    )
+    num_layers: int = parameter(
+        2, at_least=1, at_most=MAX_LAYERS, doc="Number of recurrent layers."
+    )
+    dropout: float = parameter(
+        0.0, at_least=0, below=1, doc="Dropout rate between the recurrent layers."
+    )

@@ -1,4 +1,4 @@
-"""The plugin through which the built-in models come in."""
+"""Plugin that registers the built-in models."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from skattn.plugins import ModelSpec, hookimpl
 
 @hookimpl
 def skattn_models() -> list[ModelSpec]:
-    """Name the built-in models."""
+    """Describe the built-in models."""
     return [
         ModelSpec(
             name="alstm",

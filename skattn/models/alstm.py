@@ -1,38 +1,23 @@
-"""ALSTM: a recurrent network whose steps are weighed by attention."""
+"""ALSTM: a recurrent network with attention over its steps."""
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import ClassVar
 
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from skattn.base import SequenceRegressor, estimator
-from skattn.models._recurrent import BLOCK_ROWS, RECURRENT_CONSTRAINTS, RNNS, make_rnn, time_major
+from skattn.base import SequenceRegressor, parameter
+
+# Rows that one thread computes at a time: the fastest number for each recurrent unit.
+BLOCK_ROWS = {"gru": 200, "lstm": 128}
 
 
 class ALSTM(nn.Module):
-    """Linear map and tanh, a GRU or LSTM, attention over its steps, a linear output.
+    """Linear map and tanh, a GRU or LSTM, attention over its steps, and a linear output.
 
-    Parameters
-    ----------
-    n_features : int
-        Size F of the input at each step.
-    hidden_size : int, default=64
-        Size of the recurrent state; the attention network is half as wide.
-    num_layers : int, default=2
-        Recurrent layers.
-    rnn : {"gru", "lstm"}, default="gru"
-        Recurrent unit.
-    dropout : float, default=0.0
-        Between the recurrent layers and in the attention network.
-
-    References
-    ----------
-    qlib, ``qlib/contrib/model/pytorch_alstm.py``, ``ALSTMModel``: same mathematics, same names of
-    weights.
+    The parameters and the names of the weights match ``ALSTMModel`` in qlib,
+    ``qlib/contrib/model/pytorch_alstm.py``. :class:`ALSTMRegressor` describes the parameters.
 
     Examples
     --------
@@ -58,7 +43,10 @@ class ALSTM(nn.Module):
         self.net = nn.Sequential()
         self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
         self.net.add_module("act", nn.Tanh())
-        self.rnn = make_rnn(rnn, hidden_size, hidden_size, num_layers, dropout)
+        kind = {"gru": nn.GRU, "lstm": nn.LSTM}[rnn]
+        # torch warns about dropout in a single layer, where dropout has no effect.
+        between = dropout if num_layers > 1 else 0.0
+        self.rnn = kind(hidden_size, hidden_size, num_layers, dropout=between)
         self.fc_out = nn.Linear(2 * hidden_size, 1)
         self.att_net = nn.Sequential()
         self.att_net.add_module("att_fc_in", nn.Linear(hidden_size, hidden_size // 2))
@@ -67,52 +55,27 @@ class ALSTM(nn.Module):
         self.att_net.add_module("att_fc_out", nn.Linear(hidden_size // 2, 1, bias=False))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict one value for each of the B windows.
-
-        Parameters
-        ----------
-        x : tensor of shape (B, T, F)
-
-        Returns
-        -------
-        predicted : tensor of shape (B,)
-        """
+        """Predict values of shape (B,) for windows of shape (B, T, F)."""
         states, weights = self._states_and_weights(x)
         context = (weights * states).sum(dim=0)
         return self.fc_out(torch.cat((states[-1], context), dim=1))[:, 0]
 
     def attend(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Attention maps: ``time`` of shape (B, T), which sums to one over the steps."""
+        """Attention maps: ``time`` of shape (B, T), which sums to 1 over the steps."""
         _, weights = self._states_and_weights(x)
         return {"time": weights[:, :, 0].T}
 
     def _states_and_weights(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        states, _ = self.rnn(self.net(time_major(x)))
+        # Time first, (T, B, F): the recurrence then reads contiguous memory.
+        states, _ = self.rnn(self.net(x.transpose(0, 1).contiguous()))
         return states, torch.softmax(self.att_net(states), dim=0)
 
 
-@estimator
 class ALSTMRegressor(SequenceRegressor):
     """Recurrent network with temporal attention.
 
-    A linear map and tanh, a GRU or LSTM over the window, attention that weighs its steps, and a
-    linear output of the last state beside the weighed one.
-
-    Parameters
-    ----------
-    hidden_size : int, default=64
-        Size of the recurrent state, at least 2.
-    num_layers : int, default=2
-        Recurrent layers.
-    rnn : {"gru", "lstm"}, default="gru"
-        Recurrent unit.
-    dropout : float, default=0.0
-        Between the recurrent layers and in the attention network, in [0, 1).
-    {training_parameters}
-
-    Attributes
-    ----------
-    {training_attributes}
+    The network is a linear map with tanh, a GRU or LSTM over the window, and attention over its
+    steps. A linear output reads the last state and the attention-weighted sum of the states.
 
     References
     ----------
@@ -123,27 +86,29 @@ class ALSTMRegressor(SequenceRegressor):
     Examples
     --------
     >>> import numpy as np
-    >>> from skattn.models import ALSTMRegressor
+    >>> from skattn import ALSTMRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 10, 2)).astype("float32")
     >>> y = X[:, -3, 0]
     >>> model = ALSTMRegressor(hidden_size=8, max_epochs=60, lr=0.01, random_state=0).fit(X, y)
-    >>> model.predict(X[:2]).shape
-    (2,)
-    >>> bool(model.score(X, y) > 0.5)
-    True
+    >>> model.predict(X[:2]).shape, bool(model.score(X, y) > 0.5)
+    ((2,), True)
     """
 
-    hidden_size: int = 64
-    num_layers: int = 2
-    rnn: str = "gru"
-    dropout: float = 0.0
-
-    _parameter_constraints: ClassVar[dict] = {
-        **RECURRENT_CONSTRAINTS,
-        "hidden_size": [Interval(Integral, 2, None, closed="left")],
-        "rnn": [StrOptions(set(RNNS))],
-    }
+    hidden_size: int = parameter(
+        64,
+        at_least=2,
+        at_most=65_536,
+        doc="Size of the state; the attention network is half as wide.",
+    )
+    num_layers: int = parameter(2, at_least=1, at_most=1_000, doc="Number of recurrent layers.")
+    rnn: str = parameter("gru", one_of=("gru", "lstm"), doc="Recurrent unit.")
+    dropout: float = parameter(
+        0.0,
+        at_least=0,
+        below=1,
+        doc="Dropout rate between the recurrent layers and in the attention network.",
+    )
 
     def build_module(self, n_steps: int, n_features: int) -> ALSTM:
         """Make the torch module for windows of this shape."""

@@ -1,13 +1,12 @@
-"""GRU: the last state of a recurrent network of gated recurrent units."""
+"""GRU: a prediction from the last state of gated recurrent units."""
 
 from __future__ import annotations
 
-from skattn.base import estimator
 from skattn.models._recurrent import LastState, LastStateRegressor
 
 
 class GRU(LastState):
-    """A GRU over the window, and a linear output of its last state.
+    """A GRU over the window, and a linear output from its last state.
 
     Parameters
     ----------
@@ -16,14 +15,14 @@ class GRU(LastState):
     hidden_size : int, default=64
         Size of the recurrent state.
     num_layers : int, default=2
-        Recurrent layers.
+        Number of recurrent layers.
     dropout : float, default=0.0
-        Between the recurrent layers.
+        Dropout rate between the recurrent layers.
 
     References
     ----------
-    qlib, ``qlib/contrib/model/pytorch_gru.py``, ``GRUModel``: same mathematics, same names of
-    weights.
+    qlib, ``qlib/contrib/model/pytorch_gru.py``, ``GRUModel``: same mathematics and same
+    weight names.
 
     Examples
     --------
@@ -39,25 +38,10 @@ class GRU(LastState):
         super().__init__("gru", n_features, hidden_size, num_layers, dropout)
 
 
-@estimator
 class GRURegressor(LastStateRegressor):
     """Recurrent network of gated recurrent units.
 
-    A GRU over the window, and a linear output of its last state.
-
-    Parameters
-    ----------
-    hidden_size : int, default=64
-        Size of the recurrent state.
-    num_layers : int, default=2
-        Recurrent layers.
-    dropout : float, default=0.0
-        Between the recurrent layers, in [0, 1).
-    {training_parameters}
-
-    Attributes
-    ----------
-    {training_attributes}
+    The network is a GRU over the window with a linear output from its last state.
 
     References
     ----------
@@ -69,7 +53,7 @@ class GRURegressor(LastStateRegressor):
     Examples
     --------
     >>> import numpy as np
-    >>> from skattn.models import GRURegressor
+    >>> from skattn import GRURegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 10, 2)).astype("float32")
     >>> y = X[:, -1, 0]

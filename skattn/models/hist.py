@@ -1,30 +1,38 @@
-"""HIST: what stocks share through known and hidden concepts, over a recurrent network."""
+"""HIST: information that stocks share through concepts, over a recurrent network."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from numbers import Integral
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import nn
 
-from skattn._warn import warn_user
-from skattn.base import SequenceRegressor, estimator
-from skattn.models._concepts import ConceptTable
-from skattn.models._recurrent import BLOCK_ROWS, RECURRENT_CONSTRAINTS, RNNS, make_rnn, time_major
-from skattn.training.blocks import by_rows
+from skattn.base import ConceptTable, CrossSectionalRegressor, parameter
+from skattn.kernels import by_rows
+from skattn.models._recurrent import (
+    BLOCK_ROWS,
+    MAX_LAYERS,
+    MAX_SIZE,
+    RNNS,
+    make_rnn,
+    time_major,
+)
 
 
 class HIST(nn.Module):
     """Predefined concepts, hidden concepts and the individual rest of each stock's state.
 
-    A GRU or LSTM encodes the window of each stock. Three modules share out the state: the stocks
-    of a predefined concept form its vector, and each stock takes from the concepts by similarity;
-    of what is left, stocks that are most similar to another form hidden concepts, from which each
-    takes again; the rest is the stock's own.
+    A GRU or LSTM encodes the window of each stock into a state. Three modules then split the
+    state:
+
+    1. The stocks of a predefined concept form the concept's vector. Each stock takes from the
+       concepts by similarity.
+    2. In the remaining state, each stock is linked to its most similar other stock. The stocks
+       that are linked to form hidden concepts. Each stock takes from the hidden concepts by
+       similarity.
+    3. The rest is individual to the stock.
 
     Parameters
     ----------
@@ -33,16 +41,16 @@ class HIST(nn.Module):
     hidden_size : int, default=64
         Size of the recurrent state.
     num_layers : int, default=2
-        Recurrent layers.
+        Number of recurrent layers.
     rnn : {"gru", "lstm"}, default="lstm"
         Recurrent unit.
     dropout : float, default=0.0
-        Between the recurrent layers.
+        Dropout rate between the recurrent layers.
 
     References
     ----------
-    qlib, ``qlib/contrib/model/pytorch_hist.py``, ``HISTModel``: same mathematics, same names of
-    weights (those that it never uses are left out). Several days may come at once.
+    qlib, ``qlib/contrib/model/pytorch_hist.py``, ``HISTModel``: same mathematics and same
+    weight names, without qlib's unused weights. A call may contain several days.
 
     Examples
     --------
@@ -94,9 +102,9 @@ class HIST(nn.Module):
         x : tensor of shape (D, S, T, F)
             Windows of the day's stocks.
         present : tensor of bool, shape (D, S), default=None
-            False for rows that only fill a day up to S. None: all are there.
+            False for rows that only pad a day to S stocks. None: all stocks are present.
         concepts : tensor of shape (D, S, C), default=None
-            Weight of each stock in each predefined concept. None: there are none.
+            Weight of each stock in each predefined concept. None: no predefined concepts.
 
         Returns
         -------
@@ -115,10 +123,10 @@ class HIST(nn.Module):
         Returns
         -------
         maps : dict of tensors
-            ``stock_to_concept`` (D, S, C): weight with which the stock enters the concept's
-            vector. ``concept_to_stock`` (D, S, C): what the stock takes from the concepts that
-            have members; sums to one over them. ``hidden_concept`` (D, S, S): what it takes from
-            the hidden concepts, each formed around the stock of its column; sums to one.
+            ``stock_to_concept`` (D, S, C): weight of the stock in the concept's vector.
+            ``concept_to_stock`` (D, S, C): weight of each concept for the stock; sums to 1 over
+            the concepts that have members. ``hidden_concept`` (D, S, S): weight of each hidden
+            concept for the stock; sums to 1. A column's stock is the centre of its hidden concept.
         """
         return self._forward(x, present, concepts)[1]
 
@@ -169,8 +177,8 @@ def _linear(size: int) -> nn.Linear:
 
 
 def _cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Similarity (D, S, K) of vectors (D, S, H) and (D, K, H); of zero vectors it is zero."""
-    # In bf16 near stocks would be equally near.
+    """Cosine similarity (D, S, K) of vectors (D, S, H) and (D, K, H); 0 for zero vectors."""
+    # bf16 cannot tell apart the similarities of close stocks.
     with torch.autocast(a.device.type, enabled=False):
         b = b.to(a.dtype)
         norms = [torch.linalg.vector_norm(v, dim=2) for v in (a, b)]
@@ -180,24 +188,24 @@ def _cosine(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 def _take(
     states: torch.Tensor, vectors: torch.Tensor, exists: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What each stock takes from concepts, by similarity: weights (D, S, K) and the mixture."""
+    """Mix concepts for each stock by similarity: weights (D, S, K) and mixed vectors."""
     similarity = _cosine(states, vectors)
     weights = similarity.masked_fill(~exists, torch.finfo(similarity.dtype).min).softmax(dim=2)
-    # Where no concept exists at all, nothing is taken.
+    # Without any concept, softmax gives equal weights; the weights must be zero.
     weights = weights * exists
     return weights, weights @ vectors
 
 
 def _link(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Link each stock to the other that it is most similar to.
+    """Link each stock to the most similar other stock.
 
-    The stocks that are linked to, and by more than nothing, become hidden concepts, which they
-    enter themselves as well. Gives the weights (D, S, S) with which stocks enter, and which of the
-    columns are concepts (D, 1, S).
+    A stock whose incoming links have a nonzero sum becomes a hidden concept, and is also a member
+    of that concept. Returns the weights (D, S, S) of stocks in concepts, and a mask (D, 1, S) of
+    the columns that are concepts.
     """
     similarity = _cosine(states, states)
     own = similarity.diagonal(dim1=1, dim2=2)
-    # Zero on the diagonal: a stock unlike all others is linked to none.
+    # The diagonal is zero, so a stock unlike all others is linked to no other stock.
     others = similarity - torch.diag_embed(own)
     nearest, which = others.max(dim=2, keepdim=True)
     links = torch.zeros_like(others).scatter(2, which, nearest)
@@ -205,45 +213,21 @@ def _link(states: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return links + torch.diag_embed(own * is_concept[:, 0]), is_concept
 
 
-@estimator
-class HISTRegressor(SequenceRegressor):
+class HISTRegressor(CrossSectionalRegressor):
     """Shared information of predefined and hidden concepts over a recurrent network.
 
-    It looks across the stocks of a day, and is trained on batches of whole days. Days come from the
-    index of X, else of y, else from ``days``; without any, each row is taken for a day of its own,
-    with a warning. Rows without a label are context: they are seen by the other stocks of their
-    day.
-
-    Parameters
-    ----------
-    concepts : DataFrame, Series, mapping or None, default=None
-        Weight of each instrument in each concept (instrument x concept: 0 or 1, or weights), or
-        the one concept of each instrument. An instrument that it does not know has none, which is
-        reported once. None: there are no predefined concepts.
-    hidden_size : int, default=64
-        Size of the recurrent state.
-    num_layers : int, default=2
-        Recurrent layers.
-    rnn : {"gru", "lstm"}, default="lstm"
-        Recurrent unit.
-    dropout : float, default=0.0
-        Between the recurrent layers, in [0, 1).
-    days_per_batch : int, default=1
-        Days a training step. The loss is the mean over their labelled rows. ``batch_size`` counts
-        only where the days are unknown.
-    {training_parameters}
-
-    Attributes
-    ----------
-    {training_attributes}
+    The model looks across the stocks of a day and trains on batches of whole days. Days come from
+    ``days``, else from the index of X, else from the index of y. If the days are unknown, a
+    warning is issued and each row is treated as a day of its own. Rows without a label are
+    context: the model shows them to the other stocks of their day.
 
     References
     ----------
     Xu et al. 2021, "HIST: A Graph-based Framework for Stock Trend Forecasting via Mining
     Concept-Oriented Shared Information", arXiv 2110.13716. qlib,
     ``qlib/contrib/model/pytorch_hist.py`` and
-    ``examples/benchmarks/HIST/workflow_config_hist_Alpha360.yaml`` for the defaults. (Its lr is
-    0.0001, to go on from a pretrained LSTM: see ``pretrained``.)
+    ``examples/benchmarks/HIST/workflow_config_hist_Alpha360.yaml`` for the defaults. (The lr
+    there is 0.0001, for training that starts from a pretrained LSTM: see ``pretrained``.)
 
     Examples
     --------
@@ -258,59 +242,31 @@ class HISTRegressor(SequenceRegressor):
     True
     """
 
-    concepts: pd.DataFrame | pd.Series | Mapping | None = None
-    hidden_size: int = 64
-    num_layers: int = 2
-    rnn: str = "lstm"
-    dropout: float = 0.0
-    days_per_batch: int = 1
+    concepts: pd.DataFrame | pd.Series | Mapping | None = parameter(
+        None,
+        instance_of=(pd.DataFrame, pd.Series, Mapping),
+        words="a DataFrame, a Series or a mapping",
+        doc="""
+            Weight of each instrument in each concept (instrument x concept: 0 or 1, or weights), or
+            the single concept of each instrument. Missing instruments have no concept, which is
+            reported once. None: no predefined concepts.""",
+    )
+    hidden_size: int = parameter(
+        64, at_least=1, at_most=MAX_SIZE, doc="Size of the recurrent state."
+    )
+    num_layers: int = parameter(
+        2, at_least=1, at_most=MAX_LAYERS, doc="Number of recurrent layers."
+    )
+    rnn: str = parameter("lstm", one_of=tuple(RNNS), doc="Recurrent unit.")
+    dropout: float = parameter(
+        0.0, at_least=0, below=1, doc="Dropout rate between the recurrent layers."
+    )
     monitor: str = "valid_ic"
-
-    _parameter_constraints: ClassVar[dict] = {
-        **RECURRENT_CONSTRAINTS,
-        "concepts": [pd.DataFrame, pd.Series, Mapping, None],
-        "rnn": [StrOptions(set(RNNS))],
-        "days_per_batch": [Interval(Integral, 1, None, closed="left")],
-    }
 
     def build_module(self, n_steps: int, n_features: int) -> HIST:
         """Make the torch module for windows of this shape."""
         return HIST(n_features, self.hidden_size, self.num_layers, self.rnn, self.dropout)
 
-    def make_context(self) -> ConceptTable:
-        """Make what looks up the concepts of a batch's rows."""
+    def make_side_inputs(self) -> ConceptTable:
+        """Make the table that looks up the concepts of a batch's rows."""
         return ConceptTable(self.concepts)
-
-    def check_instruments(
-        self, instruments: pd.Index | None, *, context: Any, fitting: bool
-    ) -> None:
-        """Report the instruments that have no concept.
-
-        Raises
-        ------
-        ValueError
-            There are concepts, but the instruments are unknown or none of them has one.
-        """
-        if context.names.empty:
-            return
-        if instruments is None:
-            raise ValueError(
-                "concepts was given, but the instruments of X are not known: give X an index with "
-                "a level 'instrument' (skattn.from_long makes one), or pass instruments=."
-            )
-        unknown = context.unknown(instruments)
-        n_all = len(instruments.unique())
-        if fitting and len(unknown) == n_all:
-            raise ValueError(
-                f"concepts knows none of the {n_all} instruments of X: it has "
-                f"{list(context.instruments[:3])}, X has {list(unknown[:3])}."
-            )
-        # What a fit has said is not said again, by itself or in prediction.
-        new = [name for name in unknown if name not in context.reported]
-        if new:
-            warn_user(
-                f"{len(new)} of {n_all} instruments belong to no concept: {new[:5]}"
-                f"{'' if len(new) <= 5 else ' and others'}."
-            )
-        if fitting:
-            context.reported.update(unknown)

@@ -1,13 +1,12 @@
-"""LSTM: the last state of a recurrent network of long short-term memory."""
+"""LSTM: a prediction from the last state of a long short-term memory."""
 
 from __future__ import annotations
 
-from skattn.base import estimator
 from skattn.models._recurrent import LastState, LastStateRegressor
 
 
 class LSTM(LastState):
-    """An LSTM over the window, and a linear output of its last state.
+    """An LSTM over the window, and a linear output from its last state.
 
     Parameters
     ----------
@@ -16,14 +15,14 @@ class LSTM(LastState):
     hidden_size : int, default=64
         Size of the recurrent state.
     num_layers : int, default=2
-        Recurrent layers.
+        Number of recurrent layers.
     dropout : float, default=0.0
-        Between the recurrent layers.
+        Dropout rate between the recurrent layers.
 
     References
     ----------
-    qlib, ``qlib/contrib/model/pytorch_lstm.py``, ``LSTMModel``: same mathematics, same names of
-    weights.
+    qlib, ``qlib/contrib/model/pytorch_lstm.py``, ``LSTMModel``: same mathematics and same
+    weight names.
 
     Examples
     --------
@@ -39,25 +38,10 @@ class LSTM(LastState):
         super().__init__("lstm", n_features, hidden_size, num_layers, dropout)
 
 
-@estimator
 class LSTMRegressor(LastStateRegressor):
     """Recurrent network of long short-term memory.
 
-    An LSTM over the window, and a linear output of its last state.
-
-    Parameters
-    ----------
-    hidden_size : int, default=64
-        Size of the recurrent state.
-    num_layers : int, default=2
-        Recurrent layers.
-    dropout : float, default=0.0
-        Between the recurrent layers, in [0, 1).
-    {training_parameters}
-
-    Attributes
-    ----------
-    {training_attributes}
+    The network is an LSTM over the window with a linear output from its last state.
 
     References
     ----------
@@ -68,7 +52,7 @@ class LSTMRegressor(LastStateRegressor):
     Examples
     --------
     >>> import numpy as np
-    >>> from skattn.models import LSTMRegressor
+    >>> from skattn import LSTMRegressor
     >>> rng = np.random.default_rng(0)
     >>> X = rng.normal(size=(200, 10, 2)).astype("float32")
     >>> y = X[:, -1, 0]

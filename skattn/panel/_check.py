@@ -1,4 +1,4 @@
-"""Checks of X that transformers and regressors share."""
+"""Checks of X shared by transformers and regressors."""
 
 from __future__ import annotations
 
@@ -11,30 +11,35 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from skattn.panel._index import check_index
+from skattn.panel._kind import check_input_kind
 from skattn.panel._windows import WindowArray
 
 FLOATS = (np.float64, np.float32)
 
 
 def check_panel_input(
-    estimator: BaseEstimator, X: Any, *, reset: bool, dtype: Any = FLOATS
+    estimator: BaseEstimator, X: Any, *, reset: bool, dtype: Any = FLOATS, by_index: bool = False
 ) -> np.ndarray | WindowArray:
     """Check X as scikit-learn does, for 2-D tables and arrays and for (N, T, F) windows.
 
-    Sets (``reset=True``) or compares ``n_features_in_``, ``feature_names_in_`` and, where X has
-    three dimensions, ``n_steps_in_``. NaN passes; infinity does not. A DataFrame with a
-    MultiIndex must have the levels datetime and instrument.
+    With ``reset=True`` the function sets ``input_kind_``, ``n_features_in_``,
+    ``feature_names_in_`` and, if X has three dimensions, ``n_steps_in_``. With ``reset=False`` it
+    compares X with these attributes. NaN is allowed, infinity is not. A DataFrame with a MultiIndex
+    must have the levels datetime and instrument.
 
     Parameters
     ----------
     estimator : estimator
-        It carries the fitted shape.
+        Estimator that stores the fitted shape.
     X : WindowArray, DataFrame or array-like of two or three dimensions
-        The input.
+        Input to check.
     reset : bool
-        True in ``fit``, False after it.
+        True in ``fit``, False after ``fit``.
     dtype : dtype or tuple of dtypes, default=(float64, float32)
-        The first is converted to, unless X has one of them.
+        Allowed dtypes. X is converted to the first dtype unless X already has an allowed dtype.
+    by_index : bool, default=False
+        Whether tables with a (datetime, instrument) index and 2-D arrays are different kinds of
+        input. If True, ``fit`` and later calls must get the same kind.
 
     Returns
     -------
@@ -43,33 +48,27 @@ def check_panel_input(
     Raises
     ------
     TypeError
-        X is a table of another library than pandas, or an array of dates.
+        X is a table of a library other than pandas, or an array of dates.
     ValueError
-        X is empty, not numeric, infinite, badly indexed, or of another shape than fitted.
+        X is empty, not numeric, infinite or badly indexed, or its shape differs from the fitted
+        shape.
     """
     if not isinstance(X, pd.DataFrame) and isinstance(
         nw.from_native(X, pass_through=True), (nw.DataFrame, nw.LazyFrame)
     ):
         raise TypeError(
             f"X is a table of type {type(X).__module__.split('.')[0]}.{type(X).__name__}, which "
-            f"knows no stocks and days. skattn.from_long makes one of pandas of it that does."
+            f"has no index of stocks and days. Convert X to pandas with skattn.from_long."
         )
     n_dims = (X if hasattr(X, "ndim") else np.asarray(X)).ndim
     if n_dims > 3:
         raise ValueError(
-            f"X has {n_dims} dimensions; windows have three, (N, T, F), and series two, (N, T)."
+            f"X has {n_dims} dimensions; use three for windows (N, T, F) or two for series (N, T)."
         )
     if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
         raise TypeError(f"X must hold numbers; got {X.dtype}.")
-    ndim = 3 if n_dims == 3 else 2
-    if reset:
-        estimator._fit_ndim = ndim
-    elif ndim != estimator._fit_ndim:
-        raise ValueError(
-            f"X has {n_dims} dimensions, but {type(estimator).__name__} was fitted with "
-            f"{estimator._fit_ndim}. (A single window x of shape (T, F) is x[None].)"
-        )
-    if ndim == 2:
+    check_input_kind(estimator, X, reset=reset, by_index=by_index)
+    if n_dims != 3:
         if reset:
             estimator.__dict__.pop("n_steps_in_", None)
         if isinstance(X, pd.DataFrame):
@@ -82,7 +81,7 @@ def check_panel_input(
                 )
             check_numeric(X)
             if X.dtypes.map(pd.api.types.is_object_dtype).any():
-                # float() does not take pandas.NA.
+                # float() cannot convert pandas.NA.
                 X = X.where(X.notna(), np.nan)
         return validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite="allow-nan")
     if not isinstance(X, WindowArray):
@@ -91,7 +90,7 @@ def check_panel_input(
         raise ValueError(f"Found array with 0 sample(s) (shape={X.shape}) while 1 is required.")
     _, n_steps, n_features = X.shape
     if n_steps == 0 or n_features == 0:
-        raise ValueError(f"Windows need a step and a feature at least; got shape {X.shape}.")
+        raise ValueError(f"Windows need at least one step and one feature; got shape {X.shape}.")
     fields = np.asarray(X.fields, dtype=object) if isinstance(X, WindowArray) else None
     if reset:
         estimator.n_steps_in_, estimator.n_features_in_ = n_steps, n_features
@@ -115,12 +114,12 @@ def check_panel_input(
 
 
 def check_numeric(X: pd.DataFrame) -> None:
-    """Raise a ValueError that names the columns of X that are not numbers."""
-    # Objects are left to scikit-learn, which tries to convert them and says where it failed.
+    """Raise a ValueError that names the columns of X that are not numeric."""
+    # scikit-learn converts object columns itself and reports the value that fails.
     bad = [
         f"{name!r} ({kind})"
         for name, kind in X.dtypes.items()
         if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_object_dtype(kind))
     ]
     if bad:
-        raise ValueError(f"X must hold numbers alone; not so in the columns {', '.join(bad)}.")
+        raise ValueError(f"X must hold only numbers; not numeric: columns {', '.join(bad)}.")

@@ -1,4 +1,4 @@
-"""Days: of time stamps, and as people write them."""
+"""Dates of time stamps, and reading dates from user input."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ Day = str | datetime.date | np.datetime64 | None
 
 
 def dates_of(stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
-    """Give the local dates of time stamps, without their zone, which may lack a midnight."""
+    """Return the local dates of time stamps.
+
+    The time zone is dropped first, because midnight does not exist on every day of every zone.
+    """
     return stamps.tz_localize(None).normalize()
 
 
@@ -23,26 +26,27 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
     Parameters
     ----------
     name : str
-        Name of the parameter, for the error's text.
+        Name of the parameter, used in error messages.
     day : str, date, Timestamp, datetime64 or None
-        Text may be a period: "2014-06" and "2014" stand for all their days. Of a time of day with
-        a zone, the local date counts. None: no bound.
+        Day to read. A string may name a period: "2014-06" and "2014" cover all days of the month
+        or year. For a time stamp with a time zone, the local date counts. None means no bound.
     last : bool
-        Whether the span ends with ``day``.
+        True if ``day`` ends the span, False if ``day`` begins the span.
 
     Returns
     -------
     day : pandas.Timestamp
-        Midnight, without a time zone, as :func:`days_of` gives them.
+        Midnight without a time zone, as returned by :func:`days_of`.
 
     Raises
     ------
     ValueError
-        ``day`` is no day. Numbers are none: pandas would take them for nanoseconds since 1970.
+        ``day`` cannot be read as a day. Numbers are rejected: pandas would read a number as
+        nanoseconds since 1970.
 
     Examples
     --------
-    >>> from skattn.panel import read_day
+    >>> from skattn.panel.internal import read_day
     >>> read_day("start", "2014-06", last=False)
     Timestamp('2014-06-01 00:00:00')
     >>> read_day("end", "2014-06", last=True)
@@ -52,9 +56,9 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
         return pd.Timestamp(9999, 12, 31) if last else pd.Timestamp(1, 1, 1)
     try:
         if isinstance(day, Number):
-            raise ValueError("a number is no date")
+            raise ValueError("a number is not a date")
         if isinstance(day, str):
-            # A period knows that "2014" ends in December.
+            # A Period also gives the last day of "2014" or "2014-06".
             period = pd.Period(day)
             day = period.end_time if last else period.start_time
         return pd.Timestamp(day).tz_localize(None).normalize()

@@ -1,4 +1,4 @@
-"""Rows that stand in for missing ones, inside a window."""
+"""Fill missing rows inside a window."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from skattn.panel._layout import Layout
 
 @dataclass(frozen=True, eq=False)
 class FillRows:
-    """Which row's values stand in for a row that has none.
+    """For each row of a table, the row to read when the row itself has no values.
 
     Parameters
     ----------
     before : ndarray of int, shape (R,)
-        For each row of the table the latest that has values, itself or one before it; -1 where
-        there is none.
+        For each row of the table, the latest row with values at or before the row; -1 if there is
+        no such row.
     after : ndarray of int, shape (R,), default=None
-        The first that has values, itself or one after it. None: windows are not filled backward.
+        For each row of the table, the first row with values at or after the row. None means that
+        windows are not filled backward.
     """
 
     before: np.ndarray
@@ -27,14 +28,14 @@ class FillRows:
 
     @classmethod
     def of(cls, layout: Layout, *, backward: bool) -> FillRows:
-        """Fill the rows of a layout that no key is at.
+        """Fill the rows of a layout that belong to no key.
 
         Parameters
         ----------
         layout : Layout
-            Its keys are the rows with values.
+            Layout of the table. The rows of its keys have values.
         backward : bool
-            Whether to fill from later rows of the window where no earlier one has values.
+            Whether to fill from a later row of the window if no earlier row has values.
 
         Returns
         -------
@@ -50,15 +51,15 @@ class FillRows:
         return cls(before, after)
 
     def sources(self, rows: np.ndarray, first: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Find the rows to read in place of some rows of windows.
+        """Find the rows to read in place of the wanted rows of windows.
 
-        Nothing outside a window is read: not before its first row, not after its last, which
+        All sources lie inside the window, from its first to its last row. The last row of a window
         always has values.
 
         Parameters
         ----------
         rows : ndarray of int, shape (B, L)
-            Wanted rows of the table; below ``first`` where a window has no row.
+            Wanted rows of the table. A row below ``first`` lies outside the window.
         first : ndarray of int, shape (B, 1)
             The first row that each window may read.
 
@@ -66,7 +67,7 @@ class FillRows:
         -------
         sources : ndarray of int, shape (B, L)
         empty : ndarray of bool, shape (B, L)
-            Where nothing in the window can stand in.
+            True where the window holds no row to read.
         """
         sources = self.before[np.maximum(rows, first)]
         empty = (rows < first) | (sources < first)

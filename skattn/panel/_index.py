@@ -1,4 +1,4 @@
-"""What a table's index must be, and how to read days and instruments from things."""
+"""Check the index of a table, and read days and instruments from an index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
     index : pandas.Index
         The index to check. Rows and levels may come in any order.
     what : str, default="X"
-        What carries the index, for the error's text.
+        Name of the table, used in error messages.
 
     Returns
     -------
@@ -30,8 +30,8 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
     Raises
     ------
     ValueError
-        A level is missing or not of dates, a key is missing, or a (day, instrument) pair
-        occurs twice. The text names the offending rows.
+        A level is missing, the level datetime does not hold dates, a key is missing, or a (day,
+        instrument) pair occurs twice. The message names the offending rows.
 
     Examples
     --------
@@ -48,7 +48,7 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
         raise ValueError(
             f"The index of {what} must be a MultiIndex with the levels 'datetime' and "
             f"'instrument' and no others; got {_describe(index)}. skattn.from_long(frame, "
-            f"datetime=..., instrument=...) makes one from a long table."
+            f"datetime=..., instrument=...) builds this index from a long table."
         )
     dates = index.levels[index.names.index("datetime")]
     if not isinstance(dates, pd.DatetimeIndex):
@@ -79,31 +79,31 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
 def days_of(
     days: Any, *carriers: Any, what: str = "X", required: bool = True
 ) -> pd.DatetimeIndex | None:
-    """Trading day of each row: given, or read from the first index that knows it.
+    """Return the trading day of each row, given explicitly or read from an index.
 
     Parameters
     ----------
     days : array-like of dates, shape (n_samples,), or None
-        The days, where they are given explicitly.
+        The days, if they are given explicitly.
     *carriers : object
-        Where ``days`` is None: things that may have an ``index`` with a level ``datetime``
-        (DataFrame, Series, WindowArray).
+        Objects that may have an ``index`` with a level ``datetime`` (DataFrame, Series,
+        WindowArray). If ``days`` is None, the first object with this level gives the days.
     what : str, default="X"
-        What the days are needed for, for the error's text.
+        Name of the object that needs days, used in error messages.
     required : bool, default=True
-        Whether to raise when nothing knows them.
+        Whether to raise if the days are unknown.
 
     Returns
     -------
     days : pandas.DatetimeIndex of shape (n_samples,), or None
-        Midnights; a time zone's local dates.
+        Midnights without a time zone. Time stamps with a time zone give their local dates.
 
     Raises
     ------
     TypeError
         ``days`` are not dates.
     ValueError
-        Nothing knows the days and ``required`` is true, or a day is missing.
+        The days are unknown and ``required`` is true, or a day is missing.
 
     Examples
     --------
@@ -121,14 +121,14 @@ def days_of(
             return _as_days(index.get_level_values("datetime"))
     if required:
         raise ValueError(
-            f"The trading days of {what} are not known: give it an index with a level "
-            f"'datetime' (skattn.from_long makes one), or pass the days explicitly."
+            f"The trading days of {what} are not known: add an index with a level 'datetime' "
+            f"(for example with skattn.from_long), or pass the days explicitly."
         )
     return None
 
 
 def instruments_of(source: Any) -> pd.Index | None:
-    """Instrument of each row, where the source's index knows it, else None.
+    """Return the instrument of each row, or None if the index of the source has no instruments.
 
     Examples
     --------
@@ -143,15 +143,15 @@ def instruments_of(source: Any) -> pd.Index | None:
 
 
 def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]:
-    """Give the code of each row and the sorted values of a level.
+    """Return the code of each row and the sorted values of a level.
 
-    Faster than factorizing the values: a MultiIndex holds codes already, only not of the values
-    that occur alone, and not in order.
+    This is faster than factorizing the values, because a MultiIndex already holds codes. Its levels
+    may be unsorted and may include unused values, so the codes are renumbered.
 
     Raises
     ------
     TypeError
-        The values cannot be sorted, such as 1 and "A".
+        The values cannot be sorted, for example 1 and "A".
     """
     number = index.names.index(level)
     codes, values = np.asarray(index.codes[number]), index.levels[number]
@@ -162,16 +162,16 @@ def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]
         kinds = ", ".join(sorted({type(value).__name__ for value in values[used]}))
         raise TypeError(
             f"The values of the level {level!r} of the index must be of one type; got {kinds}. "
-            f"Make them text, for example with astype(str) before skattn.from_long."
+            f"Convert the values to text, for example with astype(str) before skattn.from_long."
         ) from error
-    # 32 bits: an index of a whole market is as large as its prices.
+    # 32 bits save memory: the index of a whole market is as large as its prices.
     rank = np.empty(len(values), dtype=np.int32)
     rank[used[order]] = np.arange(len(used))
     return rank[codes], values[used[order]]
 
 
 def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
-    """Raise where X and y both have a (datetime, instrument) index and the rows differ."""
+    """Raise if X and y both have a (datetime, instrument) index and their rows differ."""
     x_index, y_index = getattr(X, "index", None), getattr(y, "index", None)
     if not (isinstance(x_index, pd.MultiIndex) and isinstance(y_index, pd.MultiIndex)):
         return
@@ -190,11 +190,11 @@ def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
 def _as_days(values: Any) -> pd.DatetimeIndex:
     array = values if hasattr(values, "dtype") else np.asarray(values)
     if np.ndim(array) != 1:
-        raise ValueError(f"days must be one date a row; got {values!r}.")
+        raise ValueError(f"days must hold one date per row; got {values!r}.")
     if isinstance(array.dtype, pd.CategoricalDtype):
         array = np.asarray(array)
     if is_number(array):
-        # pandas would take them for nanoseconds since 1970.
+        # pandas would read numbers as nanoseconds since 1970.
         raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
     try:
         days = pd.DatetimeIndex(pd.to_datetime(array))
@@ -207,7 +207,7 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
 
 
 def is_number(values: Any) -> bool:
-    """Whether an array or Series holds numbers, maybe as objects."""
+    """Return whether an array or Series holds numbers, possibly with dtype object."""
     kinds = ("integer", "floating", "mixed-integer-float", "mixed-integer", "decimal")
     return pd.api.types.is_numeric_dtype(values.dtype) or (
         values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in kinds

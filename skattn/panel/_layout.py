@@ -1,4 +1,4 @@
-"""Where the rows of a panel lie when every stock has a row on each day of the market."""
+"""Layout of a panel in which every stock has a row on each day of the market."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from skattn.panel._index import level_codes
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """Rows stock after stock, and within a stock day after day of the market's calendar.
+    """Rows sorted by stock, and within each stock by day of the market's calendar.
 
-    A stock has a row on each day from its first to its last, so that one row is always one step
-    of the market; days that it misses are rows without values. ``margin`` empty rows lie before
-    each stock.
+    A stock has a row on each day from its first to its last day, so one row is always one step of
+    the market. A day that the stock misses is a row without values. ``margin`` empty rows lie
+    before each stock.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class Layout:
     stocks : ndarray of int, shape (N,)
         Number of the stock of each key.
     offsets : ndarray of int, shape (n_stocks + 1,)
-        Where the rows of each stock begin, its margin included, and the number of all rows.
+        First row of each stock, margin included, followed by the total number of rows.
     margin : int
         Empty rows before each stock.
     """
@@ -41,14 +41,14 @@ class Layout:
         return int(self.offsets[-1])
 
     def table(self, values: np.ndarray, earlier: np.ndarray) -> np.ndarray:
-        """Put values where they belong, and NaN where there are none.
+        """Put values in the rows of their keys, and NaN in all other rows.
 
         Parameters
         ----------
         values : ndarray of shape (n, F)
-            Those of the keys of ``index``.
+            Values of the keys of ``index``.
         earlier : ndarray of shape (N - n, F)
-            Those of the keys before them; where both know a key, ``values`` count.
+            Values of the keys of ``earlier``. If a key is in both, ``values`` wins.
 
         Returns
         -------
@@ -74,9 +74,9 @@ def lay_out(
     index : MultiIndex
         The keys, in any order.
     earlier : MultiIndex, default=None
-        Other keys that are laid out too, before those of ``index`` in the result's order.
+        Further keys. In the result they come before the keys of ``index``.
     calendar : DatetimeIndex, default=None
-        Days that are known to be days of the market. Those of the keys always are.
+        Further days of the market. The days of the keys are always days of the market.
     margin : int, default=0
         Empty rows before each stock.
 
@@ -97,7 +97,7 @@ def lay_out(
     np.maximum.at(last, stock, day)
     spans = (last - first + 1 + margin).astype(np.int64)
     offsets = np.concatenate([[0], np.cumsum(spans)])
-    # 32 bits where they do: row numbers of a whole market are as large as its prices.
+    # 32 bits save memory: the row numbers of a whole market are as large as its prices.
     if offsets[-1] <= np.iinfo(np.int32).max:
         offsets = offsets.astype(np.int32)
     rows = (offsets[:-1] + margin - first).astype(offsets.dtype)[stock]
@@ -108,7 +108,7 @@ def lay_out(
 def _join_codes(
     earlier: pd.MultiIndex, codes: np.ndarray, uniques: pd.Index, level: str
 ) -> tuple[np.ndarray, pd.Index]:
-    """Put the earlier keys' codes before the others', on their common values."""
+    """Number both sets of keys by their common values, and put the earlier codes first."""
     earlier_codes, earlier_uniques = level_codes(earlier, level)
     both = earlier_uniques.union(uniques)
     old = both.get_indexer(earlier_uniques).astype(np.int32)[earlier_codes]

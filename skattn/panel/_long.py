@@ -1,4 +1,4 @@
-"""From long tables, in memory or in a file, to (datetime, instrument) tables."""
+"""Read long tables, from memory or from a file, as (datetime, instrument) tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 
 from skattn.panel._index import LEVELS, check_index, is_number
 
-# Column names that vendors use, lower-case.
+# Column names used by data vendors, in lower case.
 DATETIME_NAMES = ("datetime", "date", "timestamp", "time", "day", "trade_date", "tradedate")
 INSTRUMENT_NAMES = ("instrument", "ticker", "symbol", "stock", "code", "asset", "permno", "sid")
 
@@ -22,36 +22,39 @@ NEEDS_PYARROW = 'cannot be read without pyarrow: pip install "skattn[parquet]"'
 def from_long(
     frame: Any, *, datetime: str | None = None, instrument: str | None = None
 ) -> pd.DataFrame:
-    """Make a (datetime, instrument) table from a long one.
+    """Make a (datetime, instrument) table from a long table.
 
     Parameters
     ----------
     frame : table, str or Path
-        One row for each stock and day, dates and instruments in columns: a table of pandas,
-        polars (lazy ones are collected), pyarrow or another library that narwhals knows; or the
-        path of a ``.parquet``, ``.csv`` or ``.csv.gz`` file. Instruments of a CSV file are read as
-        text, so that 000001 keeps its zeros and the ticker NA is one. Dates may be written as
-        eight digits, 20240102, as numbers or text.
+        Table with one row for each stock and day, and with dates and instruments in columns. It
+        may be a table of pandas, polars (lazy frames are collected), pyarrow or another library
+        that narwhals supports, or the path of a ``.parquet``, ``.csv`` or ``.csv.gz`` file.
+        Instruments in a CSV file are read as text, so 000001 keeps its zeros and NA stays a
+        ticker. Dates may have eight digits, such as 20240102, as numbers or text.
     datetime, instrument : str, default=None
-        The columns that hold them. None takes the column of that very name, else the only one
-        with a usual name ("date", "timestamp", ..., "ticker", "symbol", ...), upper or lower case.
+        Names of the columns that hold the dates and the instruments. None takes the column named
+        "datetime" or "instrument". If there is no such column, None takes the only column with a
+        usual name ("date", "timestamp", ..., "ticker", "symbol", ...), in upper or lower case.
 
     Returns
     -------
     table : pandas.DataFrame
-        The other columns, indexed by (datetime, instrument), rows in the order given.
+        The other columns, indexed by (datetime, instrument) and sorted by both. The rows are in
+        order of time, so scikit-learn's own ``TimeSeriesSplit`` splits by time.
 
     Raises
     ------
     FileNotFoundError
-        There is no such file.
+        The file does not exist.
     ImportError
-        pyarrow, which reads Parquet files and turns some tables into pandas', is not installed.
+        pyarrow is not installed. It reads Parquet files and converts some tables to pandas.
     TypeError
-        ``frame`` is neither a table nor a path, or a column's name not one.
+        ``frame`` is neither a table nor a path, or ``datetime`` or ``instrument`` is not a column
+        name.
     ValueError
-        A column cannot be found, is there twice, or several may be meant; dates or instruments
-        cannot be read; a key is missing or double; a file is damaged or of another kind.
+        A column is missing, occurs twice or is ambiguous. Dates or instruments cannot be read. A
+        key is missing or occurs twice. A file is damaged or has another format.
 
     Examples
     --------
@@ -77,7 +80,14 @@ def from_long(
         index = pd.MultiIndex.from_arrays([dates, frame[instrument]], names=LEVELS)
     except TypeError as error:
         raise ValueError(f"Column {instrument!r} cannot be read as instruments: {error}") from error
-    return frame.drop(columns=[datetime, instrument]).set_axis(check_index(index, "frame"))
+    table = frame.drop(columns=[datetime, instrument]).set_axis(check_index(index, "frame"))
+    try:
+        return table.sort_index()
+    except TypeError as error:
+        raise ValueError(
+            f"Column {instrument!r} holds instruments of several types, which cannot be sorted: "
+            f"{error}. Convert the instruments to text, for example with astype(str)."
+        ) from error
 
 
 def _to_pandas(frame: Any) -> pd.DataFrame:
@@ -99,11 +109,11 @@ def _read_file(path: Path, instrument: str | None) -> pd.DataFrame:
     name = path.name.lower()
     if not name.endswith((".parquet", ".csv", ".csv.gz")):
         raise ValueError(
-            f"{str(path)!r} is not a file that from_long reads: it must end in .parquet, .csv or "
-            f".csv.gz. Read it with another library, and pass the table."
+            f"from_long cannot read {str(path)!r}: the file name must end in .parquet, .csv or "
+            f".csv.gz. Read the file with another library, and pass the table."
         )
     if not path.exists():
-        raise FileNotFoundError(f"There is no file {str(path)!r}.")
+        raise FileNotFoundError(f"The file {str(path)!r} does not exist.")
     try:
         return _read_parquet(path) if name.endswith(".parquet") else _read_csv(path, instrument)
     except (ValueError, OSError, EOFError, zlib.error) as error:
@@ -114,7 +124,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     if find_spec("pyarrow") is None:
         raise ImportError(f"{str(path)!r} {NEEDS_PYARROW}")
     table = pd.read_parquet(path, engine="pyarrow")
-    # pandas stores its index, too: the keys may be there.
+    # pandas also stores the index in the file, and the keys may be index levels.
     return table.reset_index([level for level in table.index.names if level is not None])
 
 
@@ -123,8 +133,8 @@ def _read_csv(path: Path, instrument: str | None) -> pd.DataFrame:
     columns = pd.Index(header.iloc[0])
     double = columns[columns.duplicated() & (columns != "")].unique()
     if len(double):
-        # pandas would call the second one "close.1".
-        raise ValueError(f"It has more than one column {', '.join(map(repr, double))}.")
+        # pandas would rename the second column to "close.1".
+        raise ValueError(f"The file has more than one column {', '.join(map(repr, double))}.")
     key = _find_column(columns, "instrument", instrument, INSTRUMENT_NAMES)
     codes = pd.read_csv(path, usecols=[key], dtype=str, keep_default_na=False)[key].str.strip()
     return pd.read_csv(path).assign(**{key: codes.where(codes != "")})
@@ -137,12 +147,12 @@ def _as_dates(dates: pd.Series) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(dates):
         return dates
     try:
-        # Numbers like 20240102 are dates written as digits, never nanoseconds.
+        # Numbers like 20240102 are dates written as digits; pandas would read nanoseconds.
         dates = dates.astype("Int64").astype("string") if is_number(dates) else dates
         known = dates.drop_duplicates().astype("string").dropna()
         numbers = known[known.str.fullmatch(r"-?\d+") & ~known.str.fullmatch(r"\d{8}")]
         if len(numbers):
-            raise ValueError(f"{numbers.iloc[0]} does not have the eight digits of 20240102")
+            raise ValueError(f"{numbers.iloc[0]} does not have eight digits, as 20240102 has")
         return pd.to_datetime(dates)
     except (ValueError, TypeError) as error:
         raise ValueError(f"Column {name!r} cannot be read as dates: {error}") from error
@@ -162,12 +172,12 @@ def _find_column(columns: pd.Index, what: str, given: str | None, usual: tuple[s
     found = [name for name in columns.unique() if str(name).strip().lower() in usual]
     if len(found) > 1:
         raise ValueError(
-            f"Several columns may be the {what}: {', '.join(map(repr, found))}. Name the one that "
-            f"is with {what}=..."
+            f"Several columns may hold the {what}: {', '.join(map(repr, found))}. Choose a column "
+            f"with {what}=..."
         )
     if found:
         return found[0]
     raise ValueError(
-        f"No column for {what} was found among {list(columns)} (looked for {', '.join(usual)}): "
-        f"name it with {what}=..., or, where it is in the index, pass frame.reset_index()."
+        f"No column for {what} was found among {list(columns)} (looked for {', '.join(usual)}). "
+        f"Name the column with {what}=... If the values are in the index, pass frame.reset_index()."
     )

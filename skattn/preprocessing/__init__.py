@@ -1,21 +1,21 @@
-"""From prices to windows, and their scaling."""
+"""Transformers from prices to features and windows, and scalers."""
 
 from skattn.preprocessing._alpha158 import Alpha158
 from skattn.preprocessing._alpha360 import Alpha360
-from skattn.preprocessing._cross_section import CrossSectionalScaler
-from skattn.preprocessing._cross_section_target import CrossSectionalTarget
-from skattn.preprocessing._label import make_label
+from skattn.preprocessing._base import PanelTransformer
+from skattn.preprocessing._cross_section import METHODS, CrossSectionalScaler, scale_within_days
 from skattn.preprocessing._reshape import SequenceReshaper
 from skattn.preprocessing._robust import RobustZScore
 from skattn.preprocessing._window import RollingWindow
 
 __all__ = [
+    "METHODS",
     "Alpha158",
     "Alpha360",
     "CrossSectionalScaler",
-    "CrossSectionalTarget",
+    "PanelTransformer",
     "RobustZScore",
     "RollingWindow",
     "SequenceReshaper",
-    "make_label",
+    "scale_within_days",
 ]

@@ -1,4 +1,4 @@
-"""Alpha158: features of the last 60 days of prices and volume."""
+"""Alpha158: features computed from the last 60 days of prices and volume."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skattn._params import check_count
-from skattn.panel import Layout, check_panel_input, lay_out
+from skattn.panel.internal import OHLCV_FIELDS, Layout, check_panel_input, lay_out
+from skattn.parameters import check_value, parameter
 from skattn.preprocessing._base import single_task
-from skattn.preprocessing._factors import FAMILIES, KBAR, PRICES, Block, kbar
-from skattn.preprocessing._ohlcv import FIELDS, OhlcvTransformer
+from skattn.preprocessing._factors import FAMILIES, KBAR, PRICES, StockRows, kbar
+from skattn.preprocessing._ohlcv import OhlcvTransformer
 
-WINDOWS = (5, 10, 20, 30, 60)
-# In the order of qlib's columns.
+LENGTHS = (5, 10, 20, 30, 60)
+# The order of qlib's columns.
 # fmt: off
 OPERATORS = (
     "ROC", "MA", "STD", "BETA", "RSQR", "RESI", "MAX", "LOW", "QTLU", "QTLD", "RANK", "RSV", "IMAX",
@@ -28,70 +28,70 @@ OPERATORS = (
 # fmt: on
 # qlib's operator LOW makes the columns MIN5, MIN10, ...
 PREFIXES = {operator: operator for operator in OPERATORS} | {"LOW": "MIN"}
-# Rows that are computed at a time: what is made of them stays in the cache.
-BLOCK_ROWS = 1 << 14
+# Number of rows computed at a time, so that intermediate results stay in the cache.
+CHUNK_ROWS = 1 << 14
 
 
 class Alpha158(OhlcvTransformer):
-    """Price and volume features of each stock and day, by name and number those of qlib's Alpha158.
+    """Compute the price and volume features of qlib's Alpha158 for each stock and day.
 
-    The shape of the day's candle (9), its prices relative to the close (4), and 29 statistics of
-    the days before, over windows of 5 to 60 days.
+    The 158 features have qlib's names: 9 features of the shape of the day's candle, 4 prices of the
+    day relative to the close, and 29 rolling statistics over windows of 5 to 60 days.
 
     Parameters
     ----------
-    windows : sequence of int, default=(5, 10, 20, 30, 60)
-        Days of the windows, each at least 2.
+    lengths : sequence of int, default=(5, 10, 20, 30, 60)
+        Window lengths in days, each at least 2.
     include : sequence of str, default=None
-        The statistics to compute, as qlib names them ("ROC", "MA", ...). None: all.
+        Statistics to compute, named as in qlib ("ROC", "MA", ...). None means all.
     exclude : sequence of str, default=()
         Statistics to leave out.
     columns : sequence of str, default=None
-        Names of the columns to keep, in this order, such as ``Alpha158.SELECTED20``. Others are
-        not computed. None: all.
+        Names of the columns to keep, in this order, such as ``Alpha158.SELECTED20``. Other columns
+        are not computed. None means all columns.
     vwap : {None, "typical"}, default=None
-        None takes the column "vwap" of the table; where it has none, there is no VWAP0 and 157
-        features are left. "typical" computes (high + low + close) / 3 in its place.
+        None reads the column "vwap" of the table. Without this column there is no VWAP0, and 157
+        features remain. "typical" computes (high + low + close) / 3 in place of the column.
     calendar : array-like of dates, default=None
-        Every trading day of the market, where the rows do not have them all: those that a splitter
-        has purged, for example. Days that it has and the rows do not are missing in windows, where
-        they would be passed over otherwise. None: the days of the rows.
+        All trading days of the market. Days without a row are missing in windows. None takes the
+        days of the rows, and the days between fitted and later rows that are still in the index of
+        X.
     n_jobs : int, default=None
-        Threads; None is one unless in a ``joblib.parallel_config`` context, -1 all processors. The
-        result is the same.
+        Number of threads. None means 1 unless in a ``joblib.parallel_config`` context, -1 means all
+        processors. The result does not depend on the number of threads.
 
     Attributes
     ----------
     SELECTED20 : tuple of str
         The 20 columns of qlib's published workflows for recurrent models.
     columns_ : tuple of str
-        The columns that come out.
+        Names of the output columns.
     history_ : DataFrame or None
-        The last days that ``fit`` saw, into which ``transform`` looks back: prices and volume.
+        Prices and volume of the last fitted days. ``transform`` looks back into these days.
     calendar_ : DatetimeIndex or None
-        The days that ``fit`` saw.
+        Days seen in ``fit``.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of str
-        Names of the columns seen in ``fit``, where X had names.
+        Names of the columns seen in ``fit``, if X had names.
 
     Notes
     -----
-    *Causal.* Features of day t are made of prices of t and of the ``max(windows)`` days of the
-    market before. In a stock's first days windows are shorter, as in qlib.
+    *Causal.* The features of day t use prices of day t and of the ``max(lengths)`` market days
+    before t. In a stock's first days windows are shorter, as in qlib.
 
-    *Rows that are not the fitted ones.* ``transform`` knows X and the days in ``history_``: rows
-    that come next have the features that they have in the full table, to the bit. See
-    :class:`Alpha360` for rows that come later, or begin earlier.
+    *Rows after the fitted rows.* ``transform`` uses X and the days in ``history_``. The rows that
+    directly follow the fitted rows get bit for bit the same features as in the full table. See
+    :class:`Alpha360` for rows that come later or begin earlier.
 
-    *Missing.* Zero prices and zero volume are vendors' ways to say "no value" and are read as
-    missing, as in :class:`Alpha360`; qlib takes them as they are. Missing values are left out of
-    the statistics; in IMAX, IMIN and IMXD a missing value counts as the highest and the lowest
-    (numpy's argmax, which qlib applies, finds it first).
+    *Missing values.* Data vendors write zero prices and zero volume for "no value". Zeros are read
+    as missing, as in :class:`Alpha360`; qlib keeps the zeros. The statistics skip missing values.
+    In IMAX, IMIN and IMXD a missing value counts as the highest and the lowest value, because qlib
+    applies numpy's argmax, which finds missing values first.
 
-    *Plain arrays.* A 2-D array means N univariate price series of T steps, oldest first; a 3-D
-    array (N, T, F) with F = 5 or 6 holds close, open, high, low, (vwap,) volume. The features are
-    those of the latest step, as far as the fields allow.
+    *Plain arrays.* A 2-D array holds N univariate price series of T steps, oldest first. A 3-D
+    array (N, T, F) with F = 5 or 6 holds close, open, high, low, (vwap,) volume. The output holds
+    the features of the latest step that can be computed from these fields.
 
     References
     ----------
@@ -116,28 +116,15 @@ class Alpha158(OhlcvTransformer):
     )
     # fmt: on
 
-    def __init__(
-        self,
-        windows: Sequence[int] = WINDOWS,
-        *,
-        include: Sequence[str] | None = None,
-        exclude: Sequence[str] = (),
-        columns: Sequence[str] | None = None,
-        vwap: str | None = None,
-        calendar: Any = None,
-        n_jobs: int | None = None,
-    ) -> None:
-        self.windows = windows
-        self.include = include
-        self.exclude = exclude
-        self.columns = columns
-        self.vwap = vwap
-        self.calendar = calendar
-        self.n_jobs = n_jobs
+    lengths: Sequence[int] = parameter(LENGTHS, positional=True)
+    include: Sequence[str] | None = parameter(None)
+    exclude: Sequence[str] = parameter(())
+    columns: Sequence[str] | None = parameter(None)
+    n_jobs: int | None = parameter(None)
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> Alpha158:
-        """Check X and remember its last days.
+        """Check X and store its last days.
 
         Parameters
         ----------
@@ -153,8 +140,8 @@ class Alpha158(OhlcvTransformer):
         Raises
         ------
         ValueError
-            A parameter is out of range; the index is not (datetime, instrument) or has duplicate
-            keys; a column is missing, not numeric or infinite.
+            A parameter is out of range. The index is not (datetime, instrument) or has duplicate
+            keys. A column is missing, not numeric or infinite.
         """
         self._check_parameters()
         if not isinstance(X, pd.DataFrame):
@@ -163,7 +150,7 @@ class Alpha158(OhlcvTransformer):
             self._forget()
             return self
         self._check_table(X, reset=True)
-        fields = [field for field in FIELDS if field != "vwap" or self._has_vwap(X)]
+        fields = [field for field in OHLCV_FIELDS if field != "vwap" or self._has_vwap(X)]
         columns = self._choose(fields)
         sources = _fields_of(columns)
         self._check_columns(X, sources)
@@ -177,13 +164,13 @@ class Alpha158(OhlcvTransformer):
         Parameters
         ----------
         X : DataFrame with a (datetime, instrument) index, or array-like
-            Columns as in ``fit``. Windows reach back into X and, where X does not have a row,
-            into the days remembered from ``fit``.
+            Columns as in ``fit``. Windows look back into X. For rows that are not in X, windows
+            look back into the days stored in ``fit``.
 
         Returns
         -------
         features : DataFrame of float32, shape (n_rows, n_columns)
-            With X's index, in X's order. For arrays an ndarray.
+            Features with the index and the row order of X. For arrays the result is an ndarray.
         """
         check_is_fitted(self)
         sources = _fields_of(self.columns_)
@@ -201,7 +188,7 @@ class Alpha158(OhlcvTransformer):
         return pd.DataFrame(features.T, X.index, list(self.columns_), copy=False)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns, as in qlib.
+        """Return the names of the output columns, as in qlib.
 
         Parameters
         ----------
@@ -215,13 +202,24 @@ class Alpha158(OhlcvTransformer):
         check_is_fitted(self)
         return np.asarray(self.columns_, dtype=object)
 
+    def all_columns(self) -> list[str]:
+        """Return the names of all columns that the parameters allow, in qlib's order.
+
+        Returns
+        -------
+        names : list of str
+            All names before the selection by ``columns``. VWAP0 is always included, even if the
+            table has no column "vwap".
+        """
+        return list(self._all_columns())
+
     def _check_parameters(self) -> None:
-        self._check_vwap()
-        windows = _read_list("windows", self.windows)
-        if not windows:
-            raise ValueError(f"windows must hold a length at least; got {self.windows!r}.")
-        for length in windows:
-            check_count("windows", length, 2)
+        self._checked_parameters()
+        lengths = _read_list("lengths", self.lengths)
+        if not lengths:
+            raise ValueError(f"lengths must hold at least one length; got {self.lengths!r}.")
+        for length in lengths:
+            check_value("Alpha158: lengths", length, "int", at_least=2)
         for name in ("include", "exclude"):
             allowed = set(PREFIXES) | set(PREFIXES.values())
             unknown = [
@@ -229,21 +227,21 @@ class Alpha158(OhlcvTransformer):
             ]
             if unknown:
                 raise ValueError(
-                    f"{name} must be names out of {', '.join(OPERATORS)}; got {unknown}."
+                    f"{name} must hold names from {', '.join(OPERATORS)}; got {unknown}."
                 )
         columns = _read_list("columns", self.columns)
         possible = set(self._all_columns())
         unknown = [name for name in columns if name not in possible]
         if unknown:
             raise ValueError(
-                f"columns must be names such as KLEN, OPEN0, {OPERATORS[0]}{windows[0]}, over the "
-                f"windows {windows}; got {unknown}."
+                f"columns must hold names such as KLEN, OPEN0, {OPERATORS[0]}{lengths[0]}, with "
+                f"the lengths {lengths}; got {unknown}."
             )
-        for name, values in (("windows", windows), ("columns", columns)):
+        for name, values in (("lengths", lengths), ("columns", columns)):
             if len(set(values)) < len(values):
-                raise ValueError(f"{name} must differ; got {values}.")
+                raise ValueError(f"{name} must not hold duplicates; got {values}.")
         if self.columns is not None and not columns:
-            raise ValueError("columns must name a column at least, or be None for all; got none.")
+            raise ValueError("columns must name at least one column, or be None for all; got none.")
 
     def _all_columns(self) -> Iterator[str]:
         yield from KBAR
@@ -253,16 +251,16 @@ class Alpha158(OhlcvTransformer):
         for operator in OPERATORS:
             names = {operator, PREFIXES[operator]}
             if names & included and not names & excluded:
-                yield from (f"{PREFIXES[operator]}{length}" for length in self.windows)
+                yield from (f"{PREFIXES[operator]}{length}" for length in self.lengths)
 
     def _choose(self, fields: Sequence[str]) -> tuple[str, ...]:
-        """Columns that come out, of those that the fields allow."""
+        """Return the output columns that can be computed from the fields."""
         possible = [name for name in self._all_columns() if set(_fields_of([name])) <= set(fields)]
         columns = possible if self.columns is None else list(self.columns)
         without = [name for name in columns if name not in possible]
         if without:
             raise ValueError(
-                f"columns: {', '.join(without[:5])} cannot be made of the fields "
+                f"columns: {', '.join(without[:5])} cannot be computed from the fields "
                 f"{', '.join(fields)}."
             )
         return tuple(columns)
@@ -276,7 +274,7 @@ class Alpha158(OhlcvTransformer):
         column = {name: i for i, name in enumerate(self.columns_)}
 
         def compute(first: int, last: int) -> None:
-            """Compute the stocks from one to another, and put them where they belong."""
+            """Compute the features of stocks ``first`` to ``last - 1``, and fill ``out``."""
             start, stop = layout.offsets[first], layout.offsets[last]
             begin, end = np.searchsorted(rows, [start, stop])
             if begin == end:
@@ -285,15 +283,15 @@ class Alpha158(OhlcvTransformer):
             age = np.arange(stop - start) - np.repeat(
                 layout.offsets[first:last] - start + layout.margin - 1, spans
             )
-            block = Block({name: values[start:stop] for name, values in fields.items()}, age)
+            stocks = StockRows({name: values[start:stop] for name, values in fields.items()}, age)
             to = _as_slice(order[begin:end])
-            # Where results are aligned at their ends.
+            # Results are aligned at their ends, so positions count from the end.
             place = rows[begin:end] - stop
-            for name, values in _features(block, column):
+            for name, values in _features(stocks, column):
                 out[column[name], to] = values[place]
 
-        # Blocks of whole stocks: the statistics of a stock need its own past alone.
-        number = (layout.offsets[1:] - 1) // BLOCK_ROWS
+        # Each task takes whole stocks: the statistics of a stock need only the stock's own past.
+        number = (layout.offsets[1:] - 1) // CHUNK_ROWS
         edges = np.concatenate([[0], np.flatnonzero(np.diff(number)) + 1, [len(number)]])
         tasks = pairwise(edges)
         Parallel(n_jobs=self.n_jobs, require="sharedmem")(delayed(compute)(*task) for task in tasks)
@@ -316,39 +314,39 @@ class Alpha158(OhlcvTransformer):
         return np.ascontiguousarray(self._compute(fields, layout, 0).T)
 
 
-def _features(block: Block, wanted: dict[str, int]) -> Iterator[tuple[str, np.ndarray]]:
-    """Compute the wanted columns of a block."""
+def _features(rows: StockRows, wanted: dict[str, int]) -> Iterator[tuple[str, np.ndarray]]:
+    """Compute the wanted columns of the given stocks."""
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         if not wanted.keys().isdisjoint(KBAR):
-            yield from ((name, x) for name, x in kbar(block).items() if name in wanted)
+            yield from ((name, x) for name, x in kbar(rows).items() if name in wanted)
         for name in PRICES:
             if name in wanted:
-                yield name, block[name[:-1].lower()] / block["close"]
+                yield name, rows[name[:-1].lower()] / rows["close"]
         for family in FAMILIES:
-            windows = {
+            lengths = {
                 int(number) for prefix, number in map(_split, wanted) if prefix in family.operators
             }
-            results_by_window = family.compute(block, sorted(windows)) if windows else ()
-            for length, results in results_by_window:
+            by_length = family.compute(rows, sorted(lengths)) if lengths else ()
+            for length, results in by_length:
                 for operator, values in results.items():
                     if (name := f"{operator}{length}") in wanted:
                         yield name, values
 
 
 def _as_slice(rows: np.ndarray) -> np.ndarray | slice:
-    """Give rows that follow one another as a slice, to which numpy copies far faster."""
+    """Return consecutive rows as a slice, because numpy copies far faster to a slice."""
     first, last = rows[0], rows[-1]
     return slice(first, last + 1) if (np.diff(rows) == 1).all() else rows
 
 
 def _split(name: str) -> tuple[str, str]:
-    """Split a column's name into operator and window."""
+    """Split a column name into operator and window length."""
     prefix = name.rstrip("0123456789")
     return prefix, name[len(prefix) :]
 
 
 def _fields_of(columns: Sequence[str]) -> list[str]:
-    """Fields that columns are made of, in the order of FIELDS."""
+    """Return the fields that the columns need, in the order of OHLCV_FIELDS."""
     needed = set()
     for name in columns:
         prefix, _ = _split(name)
@@ -358,31 +356,38 @@ def _fields_of(columns: Sequence[str]) -> list[str]:
             needed |= {prefix.lower(), "close"}
         else:
             needed |= next(set(family.fields) for family in FAMILIES if prefix in family.operators)
-    return [field for field in FIELDS if field in needed]
+    return [field for field in OHLCV_FIELDS if field in needed]
 
 
 def _array_fields(shape: tuple[int, ...]) -> tuple[str, ...]:
-    """Fields that an array (N, T) or (N, T, F) holds."""
+    """Return the fields in an array of shape (N, T) or (N, T, F)."""
     n_fields = shape[2] if len(shape) == 3 else 1
-    without_vwap = tuple(field for field in FIELDS if field != "vwap")
-    by_number = {1: FIELDS[:1], len(FIELDS) - 1: without_vwap, len(FIELDS): FIELDS}
+    without_vwap = tuple(field for field in OHLCV_FIELDS if field != "vwap")
+    by_number = {
+        1: OHLCV_FIELDS[:1],
+        len(OHLCV_FIELDS) - 1: without_vwap,
+        len(OHLCV_FIELDS): OHLCV_FIELDS,
+    }
     if n_fields not in by_number:
         raise ValueError(
             f"An array of windows must hold 1 field (close), 5 ({', '.join(without_vwap)}) or 6 "
-            f"({', '.join(FIELDS)}); got {n_fields}."
+            f"({', '.join(OHLCV_FIELDS)}); got {n_fields}."
         )
     return by_number[n_fields]
 
 
 def _longest(columns: Sequence[str]) -> int:
-    """Rows that columns look back: the longest window, of which changes need a row more."""
+    """Return how many rows the columns look back: the longest window.
+
+    The first change in a window needs the row before the window.
+    """
     return max(
         (int(_split(name)[1]) for name in columns if name not in (*KBAR, *PRICES)), default=0
     )
 
 
 def _read_list(parameter: str, values: Any) -> list:
-    """Give a parameter as a list; None as an empty one."""
+    """Return a parameter as a list, and None as an empty list."""
     if isinstance(values, str) or not (values is None or np.iterable(values)):
         raise TypeError(f"{parameter} must be a sequence; got {values!r}.")
     return [] if values is None else list(values)

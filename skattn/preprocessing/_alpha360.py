@@ -1,4 +1,4 @@
-"""Alpha360: the last 60 days of prices and volume, relative to the latest."""
+"""Alpha360: the last 60 days of prices and volume, relative to the latest values."""
 
 from __future__ import annotations
 
@@ -10,19 +10,12 @@ import pandas as pd
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
-from skattn._params import check_count
-from skattn.panel import (
-    DivideByLatest,
-    TakeFields,
-    WindowArray,
-    build_windows,
-    check_panel_input,
-)
+from skattn.panel import DivideByLatest, TakeFields, WindowArray, build_windows
+from skattn.panel.internal import OHLCV_FIELDS, check_panel_input
+from skattn.parameters import parameter
 from skattn.preprocessing._base import single_task
-from skattn.preprocessing._lookback import last_steps
-from skattn.preprocessing._ohlcv import FIELDS, OhlcvTransformer
-
-LAYOUTS = ("windows", "columns")
+from skattn.preprocessing._history import last_steps
+from skattn.preprocessing._ohlcv import OhlcvTransformer
 
 
 def _gives_columns(self: Alpha360) -> bool:
@@ -30,64 +23,65 @@ def _gives_columns(self: Alpha360) -> bool:
 
 
 class Alpha360(OhlcvTransformer):
-    """Windows of prices divided by the latest close, and of volume by the latest volume.
+    """Make windows of prices divided by the latest close, and of volume by the latest volume.
 
-    The raw-price features of qlib: 6 fields x 60 days make the 360 of the name. They are not
-    computed here but recorded: the windows hold the price table once and divide each batch
-    when it is gathered.
+    These are the raw-price features of qlib; 6 fields x 60 days give the 360 in the name. The
+    division is recorded and applied later: the windows store the price table once and divide each
+    batch when the batch is gathered.
 
     Parameters
     ----------
     fields : sequence of {"close", "open", "high", "low", "vwap", "volume"}, default=None
-        The fields, in the order they come out. None: all six in this order, vwap only where the
-        table has that column or ``vwap="typical"``.
+        Fields in the order of the output. None means all six fields in this order; vwap is included
+        only if the table has a column "vwap" or ``vwap="typical"``.
     length : int, default=60
-        Days a window, today's included.
+        Days in each window, today included.
     vwap : {None, "typical"}, default=None
-        None takes the column "vwap" of the table. "typical" computes the typical price
-        (high + low + close) / 3 in its place, which stands in for the volume-weighted average
-        price where a vendor has none.
+        None reads the column "vwap" of the table. "typical" computes the typical price
+        (high + low + close) / 3 instead, for vendors without a volume-weighted average price.
     layout : {"windows", "columns"}, default="windows"
-        "windows" gives a WindowArray of shape (N, length, F); "columns" a table with qlib's
-        names, feature by feature, oldest first: CLOSE59, ..., CLOSE0, OPEN59, ..., VOLUME0.
+        "windows" returns a WindowArray of shape (N, length, F). "columns" returns a table with
+        qlib's names, feature by feature, oldest first: CLOSE59, ..., CLOSE0, OPEN59, ..., VOLUME0.
     calendar : array-like of dates, default=None
-        Every trading day of the market, where the rows do not have them all: those that
-        a splitter has purged, for example. Days that it has and the rows do not are missing in
-        windows, where they would be passed over otherwise. None: the days of the rows.
+        All trading days of the market. Days without a row are missing in windows. None takes the
+        days of the rows, and the days between fitted and later rows that are still in the index of
+        X.
 
     Attributes
     ----------
     fields_ : tuple of str
-        The fields that come out.
+        Fields of the output.
     history_ : DataFrame or None
-        The last ``2 * length - 1`` days that ``fit`` saw, into which ``transform`` looks back:
-        enough for later rows, and for those of the last ``length`` fitted days.
+        The last ``2 * length - 1`` fitted days. ``transform`` looks back into these days. They
+        suffice for later rows and for the rows of the last ``length`` fitted days.
     calendar_ : DatetimeIndex or None
-        The days that ``fit`` saw.
+        Days seen in ``fit``.
     n_features_in_ : int
         Number of columns seen in ``fit``.
     feature_names_in_ : ndarray of str
-        Names of the columns seen in ``fit``, where X had names.
+        Names of the columns seen in ``fit``, if X had names.
 
     Notes
     -----
-    *Causal.* The window of day t holds prices of t and before, nothing else. The lookback is
-    ``length - 1`` days of the market calendar, which is every day that the rows have; a day that
-    a stock misses is NaN in its windows, as in qlib. Days before a stock's first row are NaN.
+    *Causal.* The window of day t holds only prices of day t and earlier. The lookback is
+    ``length - 1`` days of the market calendar. The market calendar holds every day on which any row
+    lies. A day that a stock misses is NaN in the stock's windows, as in qlib. Days before a stock's
+    first row are NaN.
 
-    *Rows that are not the fitted ones.* ``transform`` knows X and the days in ``history_``.
-    Rows that come next see full windows. Where rows follow on the fitted days after a pause of more
-    weekdays than are usual in these, the weekdays are missing in windows, not spliced, and a
-    warning says so; so are those of any pause of more than 4 (and twice the usual). Shorter pauses
-    are taken for holidays: ``calendar`` tells exactly. For earlier rows pass the days before them
-    too.
+    *Rows other than the fitted rows.* ``transform`` uses X and the days in ``history_``. Rows that
+    directly follow the fitted rows have full windows. ``calendar`` gives the days of the market
+    exactly. Without ``calendar``, the days between fitted and later rows that are still in the
+    index of X, such as the days purged by a splitter, are missing in windows. Otherwise consecutive
+    days with rows are treated as neighbours. A warning names a pause after the fitted days that is
+    longer than any pause within the fitted days. To transform earlier rows, also pass the days
+    before them.
 
-    *Missing.* Zero prices and zero volume are vendors' ways to say "no value" and become NaN.
-    Where the latest close (volume) is missing, so is the whole window of prices (volume).
+    *Missing values.* Data vendors write zero prices and zero volume for "no value". Zeros become
+    NaN. If the latest close (volume) is missing, the whole window of prices (volume) is missing.
 
-    *Plain arrays.* A 2-D array means N univariate price series of T steps, oldest first: the
-    windows are their last ``length`` steps (padded with NaN) divided by the last one. A 3-D
-    array (N, T, F) holds the ``fields`` in order.
+    *Plain arrays.* A 2-D array holds N univariate price series of T steps, oldest first. The
+    windows are the last ``length`` steps, padded with NaN and divided by the last step. A 3-D array
+    (N, T, F) holds the ``fields`` in order.
 
     References
     ----------
@@ -104,24 +98,13 @@ class Alpha360(OhlcvTransformer):
     ['CLOSE2', 'CLOSE1', 'CLOSE0']
     """
 
-    def __init__(
-        self,
-        fields: Sequence[str] | None = None,
-        *,
-        length: int = 60,
-        vwap: str | None = None,
-        layout: str = "windows",
-        calendar: Any = None,
-    ) -> None:
-        self.fields = fields
-        self.length = length
-        self.vwap = vwap
-        self.layout = layout
-        self.calendar = calendar
+    fields: Sequence[str] | None = parameter(None, positional=True)
+    length: int = parameter(60, at_least=1)
+    layout: str = parameter("windows", one_of=("windows", "columns"))
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> Alpha360:
-        """Check X and remember its last days.
+        """Check X and store its last days.
 
         Parameters
         ----------
@@ -137,8 +120,8 @@ class Alpha360(OhlcvTransformer):
         Raises
         ------
         ValueError
-            A parameter is out of range; the index is not (datetime, instrument) or has duplicate
-            keys; a column is missing, not numeric or infinite.
+            A parameter is out of range. The index is not (datetime, instrument) or has duplicate
+            keys. A column is missing, not numeric or infinite.
         """
         self._check_parameters()
         if not isinstance(X, pd.DataFrame):
@@ -147,7 +130,7 @@ class Alpha360(OhlcvTransformer):
             self._forget()
             return self
         self._check_table(X, reset=True)
-        usual = tuple(field for field in FIELDS if field != "vwap" or self._has_vwap(X))
+        usual = tuple(field for field in OHLCV_FIELDS if field != "vwap" or self._has_vwap(X))
         self.fields_ = usual if self.fields is None else tuple(self.fields)
         sources = self._sources()
         self._check_columns(X, sources)
@@ -160,14 +143,15 @@ class Alpha360(OhlcvTransformer):
         Parameters
         ----------
         X : DataFrame with a (datetime, instrument) index, or array-like
-            Columns as in ``fit``. Windows reach back into X and, where X does not have a row,
-            into the days remembered from ``fit``.
+            Columns as in ``fit``. Windows look back into X. For rows that are not in X, windows
+            look back into the days stored in ``fit``.
 
         Returns
         -------
         windows : WindowArray of shape (n_rows, length, n_fields)
-            With X's index, in X's order. With ``layout="columns"`` a DataFrame of shape
-            (n_rows, n_fields * length). For arrays, ndarrays of the same shapes.
+            Windows with the index and the row order of X. With ``layout="columns"`` the result is a
+            DataFrame of shape (n_rows, n_fields * length). For arrays the result is an ndarray of
+            the same shape.
         """
         check_is_fitted(self)
         if not isinstance(X, pd.DataFrame):
@@ -184,10 +168,10 @@ class Alpha360(OhlcvTransformer):
             calendar=calendar,
             fields=sources,
         )
-        windows = windows.with_step(_divide_by_latest(sources))
+        windows = windows.with_transform(_divide_by_latest(sources))
         if len(sources) > len(self.fields_):
             kept = np.arange(len(self.fields_))
-            windows = windows.with_step(TakeFields(kept), fields=self.fields_)
+            windows = windows.with_transform(TakeFields(kept), fields=self.fields_)
         if self.layout == "windows":
             return windows
         flat = _flatten(np.asarray(windows))
@@ -195,7 +179,7 @@ class Alpha360(OhlcvTransformer):
 
     @available_if(_gives_columns)
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Names of the columns, as in qlib (``layout="columns"`` only).
+        """Return the names of the output columns, as in qlib (``layout="columns"`` only).
 
         Parameters
         ----------
@@ -211,20 +195,19 @@ class Alpha360(OhlcvTransformer):
         return np.asarray(names, dtype=object)
 
     def _check_parameters(self) -> None:
-        check_count("length", self.length, 1)
-        self._check_vwap()
-        if self.layout not in LAYOUTS:
-            raise ValueError(f"layout must be one of {LAYOUTS}; got {self.layout!r}.")
+        self._checked_parameters()
         if self.fields is None:
             return
-        unknown = [field for field in self.fields if field not in FIELDS]
+        unknown = [field for field in self.fields if field not in OHLCV_FIELDS]
         if isinstance(self.fields, str) or unknown or len(self.fields) == 0:
-            raise ValueError(f"fields must be a sequence out of {FIELDS}; got {self.fields!r}.")
+            raise ValueError(
+                f"fields must be a sequence of names from {OHLCV_FIELDS}; got {self.fields!r}."
+            )
         if len(set(self.fields)) < len(self.fields):
-            raise ValueError(f"fields must differ; got {self.fields!r}.")
+            raise ValueError(f"fields must not hold duplicates; got {self.fields!r}.")
 
     def _sources(self) -> list[str]:
-        """Fields that the windows hold: those that come out, and the close to divide by."""
+        """Return the fields stored in the windows: the output fields, and close as the divisor."""
         by_close = any(field != "volume" for field in self.fields_)
         return [*self.fields_, *(["close"] if by_close and "close" not in self.fields_ else [])]
 
@@ -232,12 +215,12 @@ class Alpha360(OhlcvTransformer):
         n_fields = X.shape[2] if len(X.shape) == 3 else 1
         fields = self.fields
         if fields is None:
-            fields = FIELDS[:1] if n_fields == 1 else [f for f in FIELDS if f != "vwap"]
-            fields = FIELDS if n_fields == len(FIELDS) else fields
+            fields = OHLCV_FIELDS[:1] if n_fields == 1 else [f for f in OHLCV_FIELDS if f != "vwap"]
+            fields = OHLCV_FIELDS if n_fields == len(OHLCV_FIELDS) else fields
         if len(fields) != n_fields or ("close" not in fields and set(fields) != {"volume"}):
             raise ValueError(
                 f"An array with {n_fields} field(s) does not hold the fields {tuple(fields)} "
-                f"(close is needed to divide by); pass a table or other fields."
+                f"(close is needed as the divisor). Pass a table or other fields."
             )
         return tuple(fields)
 
@@ -250,7 +233,7 @@ class Alpha360(OhlcvTransformer):
 
 
 def _divide_by_latest(fields: Sequence[str]) -> DivideByLatest:
-    """Volume is divided by the latest volume, everything else by the latest close."""
+    """Divide volume by the latest volume, and all other fields by the latest close."""
     by = [fields.index("volume" if name == "volume" else "close") for name in fields]
     return DivideByLatest(np.array(by))
 

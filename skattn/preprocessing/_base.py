@@ -1,4 +1,4 @@
-"""What the transformers share."""
+"""Base class and helpers shared by the transformers."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
+from skattn.panel.internal import is_long
+from skattn.parameters import DeclaredParameters
 
-class PanelTransformer(CallbackSupportMixin, TransformerMixin, BaseEstimator):
-    """A transformer of tables, windows and plain arrays that takes part in callbacks."""
+
+class PanelTransformer(DeclaredParameters, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+    """Base class of transformers of tables, windows and plain arrays, with callback support.
+
+    A subclass declares its parameters as annotated attributes with ``skattn.parameter``.
+    """
 
 
 def single_task(fit: Callable) -> Callable:
@@ -29,15 +34,10 @@ def single_task(fit: Callable) -> Callable:
     return with_callbacks(reported)
 
 
-def is_long(table: Any) -> bool:
-    """Whether rows are stocks on days: whether there is a (datetime, instrument) index."""
-    return isinstance(getattr(table, "index", None), pd.MultiIndex)
-
-
 def check_index_kept(X: Any, y: Any, taken_for: str) -> None:
-    """Raise where y has a (datetime, instrument) index and X, which may have had it, has none."""
+    """Raise if y has a (datetime, instrument) index and X has lost the index."""
     if is_long(y) and not is_long(X):
         raise ValueError(
-            f"y has a (datetime, instrument) index, but X has not: its {taken_for}. Where a step "
-            f'before gave an array, set_output(transform="pandas") makes it keep the index.'
+            f"y has a (datetime, instrument) index, but X has none, so its {taken_for}. If an "
+            f'earlier step returns an array, set_output(transform="pandas") keeps the index.'
         )

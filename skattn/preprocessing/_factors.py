@@ -1,8 +1,8 @@
-"""The formulas of qlib's Alpha158, over the rows of many stocks at once.
+"""The formulas of qlib's Alpha158, applied to the rows of many stocks at once.
 
-They follow qlib's ``qlib/contrib/data/loader.py`` (``Alpha158DL``) and ``qlib/data/ops.py`` in
-every convention: windows begin short, missing values are left out, differences and ratios of prices
-are taken in float32 and everything else in float64.
+All conventions follow qlib's ``qlib/contrib/data/loader.py`` (``Alpha158DL``) and
+``qlib/data/ops.py``. Windows are shorter at the start of a stock, and missing values are skipped.
+Differences and ratios of prices are computed in float32, everything else in float64.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import numpy as np
 
 from skattn.preprocessing import _rolling as rolling
 
-# Deviations up to this are none, where something is divided by them (qlib's ops.py).
+# Deviations up to this size count as zero when they are divisors (qlib's ops.py).
 NO_SPREAD = 2e-5
-# What qlib adds to divisors.
+# qlib adds this number to divisors.
 TINY = 1e-12
 
 KBAR = ("KMID", "KLEN", "KMID2", "KUP", "KUP2", "KLOW", "KLOW2", "KSFT", "KSFT2")
@@ -26,15 +26,16 @@ PRICES = ("OPEN0", "HIGH0", "LOW0", "VWAP0")
 ByWindow = Iterator[tuple[int, dict[str, np.ndarray]]]
 
 
-class Block:
-    """Rows of some stocks, day after day, with empty rows before each of them.
+class StockRows:
+    """Rows of several stocks, sorted by day, with empty rows before each stock.
 
     Parameters
     ----------
     fields : dict of str to ndarray of float32, shape (n,)
-        Prices and volume; NaN where there are none.
+        Prices and volume; NaN where a value is missing.
     age : ndarray of int, shape (n,)
-        Number of the stock's rows so far, this one included; not positive before its first.
+        Number of the stock's rows so far, the current row included. Rows before the stock's first
+        row have an age of zero or less.
     """
 
     def __init__(self, fields: Mapping[str, np.ndarray], age: np.ndarray) -> None:
@@ -47,7 +48,7 @@ class Block:
     @cached_property
     def close_before(self) -> np.ndarray:
         """Yesterday's close."""
-        return ago(self["close"], 1)
+        return days_before(self["close"], 1)
 
     @cached_property
     def log_volume(self) -> np.ndarray:
@@ -55,18 +56,18 @@ class Block:
         return np.log(self["volume"] + np.float32(1))
 
     def steps(self, length: int) -> np.ndarray:
-        """Number of rows in each window: fewer than its length when the stock is young."""
+        """Return the number of rows in each window: fewer than ``length`` for a young stock."""
         return np.minimum(self.age, length)
 
 
-def ago(x: np.ndarray, days: int) -> np.ndarray:
-    """Give the value of some days before; NaN for the first rows."""
+def days_before(x: np.ndarray, days: int) -> np.ndarray:
+    """Return the value ``days`` rows earlier for each row; NaN for the first rows."""
     return np.concatenate([np.full(min(days, len(x)), np.nan, dtype=x.dtype), x[: len(x) - days]])
 
 
-def kbar(block: Block) -> dict[str, np.ndarray]:
-    """Shape of the day's candle."""
-    open_, high, low, close = (block[field] for field in ("open", "high", "low", "close"))
+def kbar(rows: StockRows) -> dict[str, np.ndarray]:
+    """Compute the shape of the day's candle."""
+    open_, high, low, close = (rows[field] for field in ("open", "high", "low", "close"))
     top, bottom = np.maximum(open_, close), np.minimum(open_, close)
     length = high - low + np.float32(TINY)
     shift = 2 * close - high - low
@@ -83,18 +84,18 @@ def kbar(block: Block) -> dict[str, np.ndarray]:
     }
 
 
-def returns(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Close of some days ago."""
-    close = block["close"]
-    for length in windows:
-        yield length, {"ROC": ago(close, length) / close}
+def returns(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the close of ``length`` days ago, relative to the close."""
+    close = rows["close"]
+    for length in lengths:
+        yield length, {"ROC": days_before(close, length) / close}
 
 
-def trends(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Mean, deviation and regression on time of the close."""
-    states = rolling.sliding(rolling.trend(block["close"]), rolling.merge_trend, windows)
+def trends(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the mean and deviation of the close, and its regression on time."""
+    states = rolling.sliding(rolling.trend(rows["close"]), rolling.merge_trend, lengths)
     for length, (count, time, mean, time_spread, spread, product) in states:
-        close = _last(block["close"], mean)
+        close = _last(rows["close"], mean)
         deviation = _deviation(count, spread)
         slope = product / time_spread
         fit = product * slope / spread
@@ -110,14 +111,14 @@ def trends(block: Block, windows: Sequence[int]) -> ByWindow:
         )
 
 
-def extremes(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Highest high and lowest low: how far away, and how long ago."""
+def extremes(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the level and the place of the highest high and the lowest low."""
     highest, lowest = (
-        _highest(block, block["high"], windows),
-        _highest(block, -block["low"], windows),
+        _highest(rows, rows["high"], lengths),
+        _highest(rows, -rows["low"], lengths),
     )
     for (length, high, high_at), (_, low, low_at) in zip(highest, lowest, strict=True):
-        close, low = _last(block["close"], high), -low
+        close, low = _last(rows["close"], high), -low
         yield (
             length,
             {
@@ -132,58 +133,58 @@ def extremes(block: Block, windows: Sequence[int]) -> ByWindow:
 
 
 def _highest(
-    block: Block, x: np.ndarray, windows: Sequence[int]
+    rows: StockRows, x: np.ndarray, lengths: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """Highest value of each window, and its place from 1; of equal ones the first."""
-    missing, listed = np.isnan(x), block.age > 0
-    values = rolling.sliding((np.where(missing, -np.inf, x),), rolling.merge_max, windows)
-    # A window with a missing value has its "highest" there: numpy's argmax, which qlib applies.
+    """Return each window's highest value and its place, counted from 1; ties take the first."""
+    missing, listed = np.isnan(x), rows.age > 0
+    values = rolling.sliding((np.where(missing, -np.inf, x),), rolling.merge_max, lengths)
+    # A missing value counts as the highest, because numpy's argmax in qlib finds NaN first.
     state = np.where(missing & listed, np.inf, np.where(listed, x, -np.inf))
     places = rolling.sliding(
-        (state, np.zeros(len(x), dtype=np.int32)), rolling.merge_argmax, windows
+        (state, np.zeros(len(x), dtype=np.int32)), rolling.merge_argmax, lengths
     )
     for (length, (value,)), (_, (_, place)) in zip(values, places, strict=True):
         value = np.where(np.isinf(value), np.nan, value)
-        place = _last(block.steps(length), place) + place
+        place = _last(rows.steps(length), place) + place
         yield length, value, np.where(np.isnan(value), np.nan, place)
 
 
-def ranks(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Rank of the close in its window, as a fraction."""
+def ranks(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the rank of the close in its window, as a fraction."""
     known = rolling.sliding(
-        ((~np.isnan(block["close"])).astype(float),), rolling.merge_sums, sorted(windows)
+        ((~np.isnan(rows["close"])).astype(float),), rolling.merge_sums, sorted(lengths)
     )
-    rows = rolling.rank_of_latest(block["close"], windows)
-    for (length, rank), (_, (count,)) in zip(rows, known, strict=True):
+    latest = rolling.rank_of_latest(rows["close"], lengths)
+    for (length, rank), (_, (count,)) in zip(latest, known, strict=True):
         yield length, {"RANK": rank / _last(count, rank)}
 
 
-def quantiles(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Upper and lower quintile of the close."""
-    for length in windows:
-        upper, lower = rolling.quantiles(block["close"], length, (0.8, 0.2))
-        close = _last(block["close"], upper)
+def quantiles(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the upper and lower quintile of the close."""
+    for length in lengths:
+        upper, lower = rolling.quantiles(rows["close"], length, (0.8, 0.2))
+        close = _last(rows["close"], upper)
         yield length, {"QTLU": upper / close, "QTLD": lower / close}
 
 
-def volume_correlations(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Correlation of the close with the logarithm of the volume."""
-    for length, value in _correlations(block["close"], block.log_volume, windows):
+def volume_correlations(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the correlation of the close with the logarithm of the volume."""
+    for length, value in _correlations(rows["close"], rows.log_volume, lengths):
         yield length, {"CORR": value}
 
 
-def change_correlations(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Correlation of the changes of the close with those of the volume."""
-    change = block["close"] / block.close_before
-    volume_change = np.log(block["volume"] / ago(block["volume"], 1) + np.float32(1))
-    for length, value in _correlations(change, volume_change, windows):
+def change_correlations(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the correlation of changes of the close with changes of the volume."""
+    change = rows["close"] / rows.close_before
+    volume_change = np.log(rows["volume"] / days_before(rows["volume"], 1) + np.float32(1))
+    for length, value in _correlations(change, volume_change, lengths):
         yield length, {"CORD": value}
 
 
 def _correlations(
-    x: np.ndarray, y: np.ndarray, windows: Sequence[int]
+    x: np.ndarray, y: np.ndarray, lengths: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
-    states = rolling.sliding(rolling.co_moments(x, y), rolling.merge_co_moments, windows)
+    states = rolling.sliding(rolling.co_moments(x, y), rolling.merge_co_moments, lengths)
     for length, (count, _, _, x_spread, y_spread, product) in states:
         value = product / np.sqrt(x_spread * y_spread)
         for spread in (x_spread, y_spread):
@@ -191,61 +192,61 @@ def _correlations(
         yield length, value
 
 
-def counts(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Share of days on which the close rose, and fell."""
-    rose = (block["close"] > block.close_before).astype(float)
-    fell = (block["close"] < block.close_before).astype(float)
-    for length, (up, down) in rolling.sliding((rose, fell), rolling.merge_sums, windows):
-        steps = _last(block.steps(length), up)
+def counts(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the share of days with a rising close and the share with a falling close."""
+    rose = (rows["close"] > rows.close_before).astype(float)
+    fell = (rows["close"] < rows.close_before).astype(float)
+    for length, (up, down) in rolling.sliding((rose, fell), rolling.merge_sums, lengths):
+        steps = _last(rows.steps(length), up)
         up, down = up / steps, down / steps
         yield length, {"CNTP": up, "CNTN": down, "CNTD": up - down}
 
 
-def price_sums(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Share of the gains in all that the close moved, and of the losses."""
-    yield from _sums(block["close"], ("SUMP", "SUMN", "SUMD"), windows)
+def price_sums(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the shares of gains and losses in the total movement of the close."""
+    yield from _sums(rows["close"], ("SUMP", "SUMN", "SUMD"), lengths)
 
 
-def volume_sums(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Share of the increases in all that the volume moved, and of the decreases."""
-    yield from _sums(block["volume"], ("VSUMP", "VSUMN", "VSUMD"), windows)
+def volume_sums(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the shares of increases and decreases in the total movement of the volume."""
+    yield from _sums(rows["volume"], ("VSUMP", "VSUMN", "VSUMD"), lengths)
 
 
-def _sums(x: np.ndarray, names: Sequence[str], windows: Sequence[int]) -> ByWindow:
-    change = (x - ago(x, 1)).astype(float)
+def _sums(x: np.ndarray, names: Sequence[str], lengths: Sequence[int]) -> ByWindow:
+    change = (x - days_before(x, 1)).astype(float)
     known = ~np.isnan(change)
     state = (
         known.astype(float),
         np.where(change > 0, change, 0.0),
         np.where(change < 0, -change, 0.0),
     )
-    for length, (count, up, down) in rolling.sliding(state, rolling.merge_sums, windows):
+    for length, (count, up, down) in rolling.sliding(state, rolling.merge_sums, lengths):
         whole = np.where(count, up + down + TINY, np.nan)
         yield length, dict(zip(names, (up / whole, down / whole, (up - down) / whole), strict=True))
 
 
-def volumes(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Mean and deviation of the volume."""
-    states = rolling.sliding(rolling.moments(block["volume"]), rolling.merge_moments, windows)
+def volumes(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the mean and deviation of the volume."""
+    states = rolling.sliding(rolling.moments(rows["volume"]), rolling.merge_moments, lengths)
     for length, (count, mean, spread) in states:
-        latest = _last(block["volume"], mean) + np.float32(TINY)
+        latest = _last(rows["volume"], mean) + np.float32(TINY)
         yield length, {"VMA": mean / latest, "VSTD": _deviation(count, spread) / latest}
 
 
-def weighted_volumes(block: Block, windows: Sequence[int]) -> ByWindow:
-    """Variation of the price changes, weighted by volume."""
-    moved = np.abs(block["close"] / block.close_before - np.float32(1)) * block["volume"]
-    states = rolling.sliding(rolling.moments(moved), rolling.merge_moments, windows)
+def weighted_volumes(rows: StockRows, lengths: Sequence[int]) -> ByWindow:
+    """Compute the variation of price changes, weighted by volume."""
+    moved = np.abs(rows["close"] / rows.close_before - np.float32(1)) * rows["volume"]
+    states = rolling.sliding(rolling.moments(moved), rolling.merge_moments, lengths)
     for length, (count, mean, spread) in states:
         yield length, {"WVMA": _deviation(count, spread) / (mean + TINY)}
 
 
 class Family(NamedTuple):
-    """Operators that are computed together."""
+    """Group of operators that are computed together."""
 
     operators: tuple[str, ...]
     fields: tuple[str, ...]
-    compute: Callable[[Block, Sequence[int]], ByWindow]
+    compute: Callable[[StockRows, Sequence[int]], ByWindow]
 
 
 FAMILIES = (
@@ -265,10 +266,10 @@ FAMILIES = (
 
 
 def _last(x: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """Give the last rows of a series, as many as another has."""
+    """Return the last rows of x, as many as ``like`` has."""
     return x[len(x) - len(like) :]
 
 
 def _deviation(count: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Sample standard deviation; NaN of fewer than two values."""
+    """Return the sample standard deviation; NaN for fewer than two values."""
     return np.sqrt(spread / np.where(count > 1, count - 1, np.nan))

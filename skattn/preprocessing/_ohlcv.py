@@ -1,4 +1,4 @@
-"""Prices and volume out of a user's table."""
+"""Read prices and volume from a user's table."""
 
 from __future__ import annotations
 
@@ -9,60 +9,48 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Tags
 
-from skattn.panel import WindowArray, check_index, check_numeric, check_panel_input
-from skattn.preprocessing._lookback import LookbackTransformer, check_one_stamp_a_day
+from skattn.panel import WindowArray, check_index
+from skattn.panel.internal import check_input_kind, check_numeric, check_panel_input
+from skattn.parameters import parameter
+from skattn.preprocessing._history import LookbackTransformer, check_one_stamp_a_day
 
-FIELDS = ("close", "open", "high", "low", "vwap", "volume")
-VWAPS = (None, "typical")
+VWAPS = ("typical",)
 
 
 class OhlcvTransformer(LookbackTransformer):
-    """A transformer of a table with the columns open, high, low, close, volume (and vwap).
+    """Base class of transformers of tables with open, high, low, close, volume (and vwap).
 
-    A subclass has a parameter ``vwap``. Zero prices and zero volume are read as missing.
+    Zero prices and zero volume are read as missing.
     """
 
-    vwap: str | None
-    _fit_ndim: int | None
-
-    def _check_vwap(self) -> None:
-        if self.vwap not in VWAPS:
-            raise ValueError(f"vwap must be one of {VWAPS}; got {self.vwap!r}.")
+    vwap: str | None = parameter(None, one_of=VWAPS)
 
     def _has_vwap(self, X: pd.DataFrame) -> bool:
         return self.vwap == "typical" or "vwap" in X.columns
 
     def _check_table(self, X: pd.DataFrame, *, reset: bool) -> None:
-        """Check the index, and set (``reset``) what scikit-learn wants to know of the columns."""
+        """Check the index, and with ``reset`` set scikit-learn's attributes for the columns."""
         check_index(X.index)
-        if not reset and self._fit_ndim is not None:
-            raise ValueError(f"{type(self).__name__} was fitted on an array; got a table.")
+        check_input_kind(self, X, reset=reset)
         check_one_stamp_a_day(X.index)
         if len(X) == 0:
             raise ValueError("Found array with 0 sample(s) while a minimum of 1 is required.")
         if reset:
-            self._fit_ndim = None
             self.n_features_in_ = X.shape[1]
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
 
     def _check_array(self, X: Any) -> np.ndarray | WindowArray:
-        """Check X that is no table."""
-        if self._fit_ndim is None:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on a table; got {type(X).__name__}."
-            )
-        return check_panel_input(self, X, reset=False)
+        """Check an array X."""
+        return check_panel_input(self, X, reset=False, by_index=True)
 
     def _check_columns(self, X: pd.DataFrame, fields: Sequence[str]) -> None:
-        """Raise where X lacks what the fields are read from."""
+        """Raise if X lacks a column that the fields need."""
         needed = self._columns_of(fields)
         missing = [name for name in needed if name not in X.columns]
         if missing:
             hint = ""
             if "vwap" in missing:
-                hint = (
-                    ' vwap="typical" computes (high + low + close) / 3 in place of a vwap column.'
-                )
+                hint = ' vwap="typical" computes (high + low + close) / 3 instead of reading vwap.'
             raise ValueError(
                 f"X lacks the column{'s' if len(missing) > 1 else ''} {missing}; it has "
                 f"{list(X.columns)}.{hint}"
@@ -107,7 +95,7 @@ class OhlcvTransformer(LookbackTransformer):
 
 
 def _read(column: pd.Series, dtype: type = np.float32) -> np.ndarray:
-    # Prices are held in float32, as in qlib; they are exact enough in it.
+    # Prices are stored in float32, as in qlib; the precision is sufficient.
     try:
         with np.errstate(over="ignore"):
             values = column.to_numpy(dtype=dtype, na_value=np.nan, copy=True)

@@ -1,11 +1,11 @@
-"""Statistics of the rows of a window, for the windows that end at each row of a series.
+"""Rolling statistics of the windows that end at each row of a series.
 
-A window of any length is put together from windows of 1, 2, 4, 8, ... rows, each of them from two
-of half its length. That takes a handful of array operations for all rows at once, loses no
-precision to running totals, and a row's result depends, in every bit, on the rows of its own window
-alone.
+A window of any length is merged from windows of 1, 2, 4, 8, ... rows, and each of these windows is
+merged from two windows of half its length. This takes a few array operations for all rows at once.
+There are no running totals that lose precision. The result of a row depends, in every bit, only on
+the rows of its own window.
 
-Series are aligned at their ends: of a result that is shorter than the series, the first rows lack.
+Series are aligned at their ends. A result shorter than the series lacks the first rows.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import TypeAlias, cast
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-# What is known of the windows of one length: arrays that are aligned at their ends.
+# Statistics of all windows of the same length, as arrays that are aligned at their ends.
 State: TypeAlias = tuple[np.ndarray, ...]
-# Puts an older window and the newer one after it together; the int is the newer one's length.
+# Merges an older window with the newer window after it; the int is the newer window's length.
 Merge: TypeAlias = Callable[[State, State, int], State]
 
-# Windows that are copied out to be sorted, at a time: some 250 kB stay in the cache.
+# Number of elements copied and sorted at a time: about 250 kB stay in the cache.
 SORTED_ELEMENTS = 1 << 16
 
 
@@ -31,17 +31,17 @@ def sliding(state: State, merge: Merge, lengths: Iterable[int]) -> Iterator[tupl
     Parameters
     ----------
     state : tuple of ndarray of shape (n,)
-        What is known of windows of one row.
+        Statistics of windows of one row.
     merge : callable
-        Puts two neighbouring windows together.
+        Merges two neighbouring windows.
     lengths : iterable of int
-        Lengths of the windows wanted.
+        Wanted window lengths.
 
     Yields
     ------
     length : int
     state : tuple of ndarray of shape (n - length + 1,)
-        What is known of the windows of that length.
+        Statistics of the windows of that length.
     """
     lengths = list(lengths)
     powers = {1: state}
@@ -69,23 +69,26 @@ def _join(older: State, newer: State, size: int, merge: Merge) -> State:
 
 
 def merge_sums(older: State, newer: State, size: int) -> State:
-    """Merge sums; of any number of series."""
+    """Merge sums of any number of series."""
     return tuple(a + b for a, b in zip(older, newer, strict=True))
 
 
 def merge_max(older: State, newer: State, size: int) -> State:
-    """Merge maxima (one series)."""
+    """Merge maxima of one series."""
     return (np.maximum(older[0], newer[0]),)
 
 
 def merge_argmax(older: State, newer: State, size: int) -> State:
-    """Merge (maximum, its row, counted from the window's end: 0, -1, ...), first of equals."""
+    """Merge (maximum, row of the maximum); the first of equal maxima wins.
+
+    Rows count from the window's end: 0, -1, ...
+    """
     is_older = older[0] >= newer[0]
     return np.where(is_older, older[0], newer[0]), np.where(is_older, older[1] - size, newer[1])
 
 
 def moments(x: np.ndarray) -> State:
-    """Begin (count, mean, sum of squared deviations) of one series; NaN is left out."""
+    """Return (count, mean, sum of squared deviations) of windows of one row; NaN is skipped."""
     known = ~np.isnan(x)
     return known.astype(float), np.where(known, x, 0.0).astype(float), np.zeros(len(x))
 
@@ -106,9 +109,10 @@ def merge_moments(older: State, newer: State, size: int) -> State:
 
 
 def co_moments(x: np.ndarray, y: np.ndarray) -> State:
-    """Begin (count, means, sums of squared deviations, sum of products of deviations) of a pair.
+    """Return the co-moments of two series for windows of one row.
 
-    Rows of which either is NaN are left out.
+    The co-moments are (count, means, sums of squared deviations, sum of products of deviations).
+    Rows with NaN in either series are skipped.
     """
     known = ~(np.isnan(x) | np.isnan(y))
     zero = np.zeros(len(x))
@@ -133,7 +137,10 @@ def merge_co_moments(older: State, newer: State, size: int) -> State:
 
 
 def trend(y: np.ndarray) -> State:
-    """Begin the co-moments of time and a series; time is counted from the window's end."""
+    """Return the co-moments of time and a series for windows of one row.
+
+    Time counts from the window's end.
+    """
     return co_moments(np.zeros(len(y)), y)
 
 
@@ -145,7 +152,7 @@ def merge_trend(older: State, newer: State, size: int) -> State:
 
 
 def rank_of_latest(x: np.ndarray, lengths: Iterable[int]) -> Iterator[tuple[int, np.ndarray]]:
-    """Rank of each window's last value among its values that are not NaN, equal ones averaged.
+    """Rank each window's last value among the window's non-NaN values; ties are averaged.
 
     Parameters
     ----------
@@ -156,7 +163,7 @@ def rank_of_latest(x: np.ndarray, lengths: Iterable[int]) -> Iterator[tuple[int,
     ------
     length : int
     rank : ndarray of shape (n - max(lengths) + 1,)
-        From 1; NaN where the last value is NaN.
+        Rank from 1; NaN where the last value is NaN.
     """
     wanted = sorted(set(lengths))
     if not wanted:
@@ -173,27 +180,27 @@ def rank_of_latest(x: np.ndarray, lengths: Iterable[int]) -> Iterator[tuple[int,
 
 
 def quantiles(x: np.ndarray, length: int, levels: Iterable[float]) -> list[np.ndarray]:
-    """Quantiles of each window's values that are not NaN, with linear interpolation.
+    """Compute quantiles of each window's non-NaN values, with linear interpolation.
 
     Parameters
     ----------
     x : ndarray of shape (n,)
     length : int
-        Of the windows.
+        Window length.
     levels : iterable of float
-        In [0, 1].
+        Quantile levels in [0, 1].
 
     Returns
     -------
     quantiles : list of ndarray of shape (n - length + 1,)
-        One a level; NaN for windows without a value.
+        One array per level; NaN for windows without a value.
     """
     windows = sliding_window_view(x, length)
     levels = list(levels)
     results = [np.empty(len(windows)) for _ in levels]
     step = max(SORTED_ELEMENTS // length, 1)
     for first in range(0, len(windows), step):
-        # NaN is sorted to the end.
+        # numpy sorts NaN to the end.
         part = np.sort(windows[first : first + step], axis=1)
         count = length - np.isnan(part).sum(axis=1)
         row = np.arange(len(part))

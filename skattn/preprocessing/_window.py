@@ -1,4 +1,4 @@
-"""Windows of the last days of a table of features."""
+"""Make windows of the last days from a table of features."""
 
 from __future__ import annotations
 
@@ -8,57 +8,59 @@ import numpy as np
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
-from skattn._params import check_count
-from skattn.panel import WindowArray, build_windows, check_panel_input
-from skattn.preprocessing._base import check_index_kept, is_long, single_task
-from skattn.preprocessing._lookback import (
+from skattn.panel import WindowArray, build_windows
+from skattn.panel.internal import check_panel_input
+from skattn.parameters import parameter
+from skattn.preprocessing._base import check_index_kept, single_task
+from skattn.preprocessing._history import (
     LookbackTransformer,
     check_one_stamp_a_day,
     last_steps,
 )
 
-FILLS = ("none", "ffill", "ffill+bfill")
-
 
 class RollingWindow(LookbackTransformer):
-    """Turn a table of features into windows: each row with those of the days before it.
+    """Turn a table of features into windows of consecutive days.
 
-    qlib's ``TSDatasetH``, for what recurrent models read. The windows hold the table once; each is
-    put together when it is gathered.
+    The window of a row holds the stock's features of that day and of the days before, as qlib's
+    ``TSDatasetH`` gives them to recurrent models. The windows store the table once, and each window
+    is assembled when it is gathered.
 
     Parameters
     ----------
     length : int, default=20
-        Days a window, today's included; ``step_len`` in qlib.
-    fill : {"none", "ffill", "ffill+bfill"}, default="none"
-        What stands in a window for the days on which the stock has no row: NaN ("none"); the row of
-        the day before ("ffill"); and, before the first row in the window, that row ("ffill+bfill").
-        Rows are taken from inside the window alone, which ends today. NaN inside a row stays.
+        Days in each window, today included; ``step_len`` in qlib.
+    fill_method : {"none", "ffill", "ffill+bfill"}, default="none"
+        How to fill the days of a window on which the stock has no row. "none" gives NaN. "ffill"
+        copies the previous row in the window. "ffill+bfill" also fills the days before the first
+        row in the window with a copy of that row. Rows are copied only from inside the window,
+        which ends today. NaN inside a row stays NaN.
     calendar : array-like of dates, default=None
-        Every trading day of the market, where the rows do not have them all: those that a splitter
-        has purged, for example. Days that it has and the rows do not are missing in windows, where
-        they would be passed over otherwise. None: the days of the rows.
+        All trading days of the market. Days without a row are missing in windows. None takes the
+        days of the rows, and the days between fitted and later rows that are still in the index of
+        X.
 
     Attributes
     ----------
     history_ : DataFrame or None
-        The last ``2 * length - 1`` days that ``fit`` saw, into which ``transform`` looks back:
-        enough for later rows, and for those of the last ``length`` fitted days.
+        The last ``2 * length - 1`` fitted days. ``transform`` looks back into these days. They
+        suffice for later rows and for the rows of the last ``length`` fitted days.
     calendar_ : DatetimeIndex or None
-        The days that ``fit`` saw.
+        Days seen in ``fit``.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str
-        Names of the columns, where X had names.
+        Names of the columns, if X had names.
 
     Notes
     -----
-    *Live.* After ``fit`` on history, ``transform`` of today's rows alone gives the windows that
-    they have in the full table, to the bit. Rows that do not follow on the remembered days have the
-    days between missing, not spliced: see :class:`Alpha360`.
+    *Live use.* After ``fit`` on history, ``transform`` can get only today's rows. The windows of
+    today's rows equal, bit for bit, the windows in the full table. See :class:`Alpha360` for the
+    days between fitted and later rows.
 
-    *Plain arrays.* A 2-D array means N univariate series of T steps, oldest first, a 3-D one
-    (N, T, F) windows: of each the last ``length`` steps are kept, padded in front.
+    *Plain arrays.* A 2-D array holds N univariate series of T steps, oldest first. A 3-D array
+    (N, T, F) holds windows. Only the last ``length`` steps of each series or window are kept;
+    shorter input is padded in front.
 
     References
     ----------
@@ -74,21 +76,20 @@ class RollingWindow(LookbackTransformer):
     (20, 20)
     """
 
-    def __init__(self, length: int = 20, *, fill: str = "none", calendar: Any = None) -> None:
-        self.length = length
-        self.fill = fill
-        self.calendar = calendar
+    length: int = parameter(20, at_least=1, positional=True)
+    fill_method: str = parameter("none", one_of=("none", "ffill", "ffill+bfill"))
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> RollingWindow:
-        """Check X and remember its last days.
+        """Check X and store its last days.
 
         Parameters
         ----------
         X : DataFrame with a (datetime, instrument) index, or array-like
-            Features; NaN is let through.
+            Features; NaN is allowed.
         y : object
-            Ignored, but for its index: where y has a (datetime, instrument) index, X must.
+            Only the index of y is used: if y has a (datetime, instrument) index, X must have this
+            index too.
 
         Returns
         -------
@@ -97,19 +98,17 @@ class RollingWindow(LookbackTransformer):
         Raises
         ------
         TypeError
-            X holds windows already.
+            X already holds windows.
         ValueError
-            A parameter is out of range; the index is not (datetime, instrument) or has duplicate
-            keys, or X has lost the one that y has; a column is not numeric or infinite.
+            A parameter is out of range. The index is not (datetime, instrument) or has duplicate
+            keys, or X has lost the index that y has. A column is not numeric, or is infinite.
         """
-        check_count("length", self.length, 1)
-        if self.fill not in FILLS:
-            raise ValueError(f"fill must be one of {FILLS}; got {self.fill!r}.")
+        self._checked_parameters()
         values = self._check(X, reset=True)
-        if self._by_day:
+        if self.input_kind_ == "table":
             self._remember(values, X.index, list(X.columns), self.length - 1)
             return self
-        check_index_kept(X, y, "columns would be taken for the steps of a series")
+        check_index_kept(X, y, "columns would be read as the steps of a series")
         self._forget()
         return self
 
@@ -119,18 +118,18 @@ class RollingWindow(LookbackTransformer):
         Parameters
         ----------
         X : DataFrame with a (datetime, instrument) index, or array-like
-            Columns as in ``fit``. Windows reach back into X and, where X does not have a row, into
-            the days remembered from ``fit``.
+            Columns as in ``fit``. Windows look back into X. For rows that are not in X, windows
+            look back into the days stored in ``fit``.
 
         Returns
         -------
         windows : WindowArray of shape (n_rows, length, n_columns)
-            With X's index, in X's order. For arrays an ndarray.
+            Windows with the index and the row order of X. For arrays the result is an ndarray.
         """
         check_is_fitted(self)
         values = self._check(X, reset=False)
-        if not self._by_day:
-            return last_steps(values, self.length, edge=self.fill == "ffill+bfill")
+        if self.input_kind_ != "table":
+            return last_steps(values, self.length, edge=self.fill_method == "ffill+bfill")
         memory, calendar = self._recall(X.index, self.length - 1)
         return build_windows(
             values,
@@ -139,21 +138,14 @@ class RollingWindow(LookbackTransformer):
             memory=memory,
             calendar=calendar,
             fields=[str(name) for name in X.columns],
-            fill=self.fill,
+            fill_method=self.fill_method,
         )
 
     def _check(self, X: Any, *, reset: bool) -> np.ndarray:
         if isinstance(X, WindowArray):
-            raise TypeError("X holds windows already; RollingWindow makes them of a table.")
-        by_day = is_long(X)
-        if reset:
-            self._by_day = by_day
-        elif by_day != self._by_day:
-            kinds = ("a table with a (datetime, instrument) index", "rows without such an index")
-            fitted, got = kinds if self._by_day else kinds[::-1]
-            raise ValueError(f"RollingWindow was fitted on {fitted}; got {got}.")
-        values = cast(np.ndarray, check_panel_input(self, X, reset=reset))
-        if by_day:
+            raise TypeError("X already holds windows; RollingWindow makes windows from a table.")
+        values = cast(np.ndarray, check_panel_input(self, X, reset=reset, by_index=True))
+        if self.input_kind_ == "table":
             check_one_stamp_a_day(X.index)
         return values
 

@@ -1,4 +1,4 @@
-"""What users of qlib have on disk, read without qlib: prices, concepts, workflows."""
+"""Readers for qlib's files on disk, without qlib: prices, concepts and workflows."""
 
 from skattn.qlib._provider import read_provider
 from skattn.qlib._stock2concept import read_stock2concept

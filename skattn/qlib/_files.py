@@ -1,4 +1,4 @@
-"""Files that a user names: errors that say which one, and what is wrong with it."""
+"""Checks of files that a user names. Errors name the file and say what is wrong with it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 
 
 def check_path(name: str, value: Any) -> Path:
-    """Check that a parameter is a path, and expand the user's home in it."""
+    """Check that a parameter is a path, and expand the user's home directory in the path."""
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"{name} must be a path; got {value!r}.")
     return Path(value).expanduser()
 
 
 def read_text(path: Path, what: str) -> str:
-    """Read a text file in UTF-8; ``what`` it is for tells the error."""
+    """Read a text file in UTF-8. ``what`` describes the file's purpose in errors."""
     if not path.is_file():
-        how = "is no file" if path.exists() else "does not exist"
+        how = "is not a file" if path.exists() else "does not exist"
         raise FileNotFoundError(f"{path} {how}: {what}.")
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is no text in UTF-8: {error}.") from error
+        raise ValueError(f"{path} is not text in UTF-8: {error}.") from error

@@ -1,4 +1,4 @@
-"""qlib's handlers and datasets as the steps of a pipeline, the label and what to read."""
+"""Translation of qlib's handlers and datasets to pipeline steps, a label and data arguments."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from skattn.labels import make_label
 from skattn.preprocessing import (
     Alpha158,
     Alpha360,
     RobustZScore,
     RollingWindow,
     SequenceReshaper,
-    make_label,
 )
 from skattn.qlib._processors import Processed, translate_processors
 from skattn.qlib._provider import FIELDS
@@ -27,7 +27,7 @@ HANDLERS = {
     "Alpha360": "close",
     "Alpha360vwap": "vwap",
 }
-# Whether a dataset makes windows of rows, or reads the columns of a row as a window.
+# True: the dataset makes windows of rows. False: the columns of a row are a window.
 DATASETS = {"DatasetH": False, "TSDatasetH": True}
 N_FIELDS = 6
 
@@ -44,13 +44,13 @@ DEFAULT_INFER: dict[str, list] = {
     ],
 }
 
-# Ref($close, -2) / Ref($close, -1) - 1, and $close for the day itself.
+# Matches Ref($close, -2) / Ref($close, -1) - 1. A plain $close means the day itself.
 _PRICE = r"(?:Ref\(\$(\w+),(-\d{1,4})\)|\$(\w+))"
 LABEL = re.compile(rf"{_PRICE}/{_PRICE}-1")
 
 
 class Features(NamedTuple):
-    """What a handler comes to."""
+    """Translation of a handler."""
 
     steps: list[Any]
     n_features: int
@@ -66,8 +66,8 @@ def find_dataset(section: Section) -> bool:
     module = section.read("module_path", text)
     if name not in DATASETS or module != "qlib.data.dataset":
         raise ValueError(
-            f"{section.at('class')} is {name!r} of {module!r}; skattn has {sorted(DATASETS)} of "
-            f"'qlib.data.dataset'."
+            f"{section.at('class')} is {name!r} of {module!r}; skattn supports {sorted(DATASETS)} "
+            f"of 'qlib.data.dataset'."
         )
     return DATASETS[name]
 
@@ -78,16 +78,16 @@ def translate_handler(section: Section, *, series: bool) -> Features:
     Parameters
     ----------
     section : Section
-        With ``class``, ``module_path`` and ``kwargs``.
+        Section with ``class``, ``module_path`` and ``kwargs``.
     series : bool
-        Whether windows are made of rows, so that features must be columns.
+        Whether windows are made of rows. If so, features must be columns.
     """
     name = section.read("class", text)
     module = section.read("module_path", text)
     if name not in HANDLERS or module != "qlib.contrib.data.handler":
         raise ValueError(
-            f"{section.at('class')} is {name!r} of {module!r}; skattn has {sorted(HANDLERS)} of "
-            f"'qlib.contrib.data.handler'."
+            f"{section.at('class')} is {name!r} of {module!r}; skattn supports {sorted(HANDLERS)} "
+            f"of 'qlib.contrib.data.handler'."
         )
     section.done("class", name)
     kwargs = section.section("kwargs", {})
@@ -100,7 +100,7 @@ def translate_handler(section: Section, *, series: bool) -> Features:
     translate_processors(learn, into, learn=True)
 
     if into.columns is None:
-        # Windows can be scaled robustly; for anything else they are columns for a while.
+        # RobustZScore is the only scaler of windows; every other step needs columns first.
         lazily = not series and all(isinstance(step, RobustZScore) for step in into.steps)
         first: Any = Alpha360(layout="windows" if lazily else "columns")
         steps = [first, *into.steps]
@@ -137,42 +137,42 @@ def reshape(
     Parameters
     ----------
     features : Features
-        Those of the handler.
+        Features of the handler.
     series : Section or None
         ``task.dataset.kwargs`` of a TSDatasetH, with its ``step_len``; None for a DatasetH.
     d_feat : int
-        Features a step, as the model has it.
+        Number of features per step, as set for the model.
     at : str
         Dotted path of ``d_feat``.
     alpha360 : bool
-        Whether they are Alpha360's: windows already, unless ``series``.
+        Whether the features are Alpha360's, which are already windows unless ``series`` is given.
     """
     n = features.n_features
     if series is not None:
         length = series.read("step_len", whole, 30, into="RollingWindow(length=...)")
         if length < 1:
             raise ValueError(f"{series.at('step_len')} must be at least 1; got {length}.")
-        steps = [RollingWindow(length, fill="ffill+bfill")]
+        steps = [RollingWindow(length, fill_method="ffill+bfill")]
     elif alpha360:
         steps = []
     elif d_feat == n:
         # One step of all features.
         steps = [RollingWindow(1)]
     elif d_feat >= 1 and n % d_feat == 0:
-        # By position, as qlib does: the names of these columns are no steps.
+        # By position, as in qlib: the column names do not give the steps.
         return [SequenceReshaper(n_features=d_feat, by="position")]
     if d_feat != n:
-        raise ValueError(f"{at} must be {n}, the number of features a step; got {d_feat}.")
+        raise ValueError(f"{at} must be {n}, the number of features per step; got {d_feat}.")
     return steps
 
 
 def _alpha158_columns() -> list[str]:
-    """Names of the 158, in qlib's order."""
-    return list(Alpha158()._all_columns())
+    """Names of the 158 columns, in qlib's order."""
+    return Alpha158().all_columns()
 
 
 def _processors(kwargs: Section, key: str, default: list) -> list[Section]:
-    """Sections of a list of processors; those of qlib's default where there is none."""
+    """Make a section for each processor of a list; without a list, for qlib's defaults."""
     where = kwargs.at(key) if key in kwargs else f"{kwargs.at(key)} (qlib's default)"
     found = kwargs.values.get(key, default)
     if not isinstance(found, (list, tuple)):
@@ -190,10 +190,10 @@ def _instruments(value: Any) -> str | list[str]:
 
 
 def _read_label(kwargs: Section, price: str) -> tuple[Callable[[pd.DataFrame], pd.Series], str]:
-    """Make what makes the label; and the price it is made of."""
+    """Return the function that makes the label, and the price behind the label."""
 
     def check(value: Any) -> tuple[int, int, str]:
-        # qlib: a text, a list of texts, or such a list with the labels' names.
+        # qlib takes a text, a list of texts, or a pair of such a list and the labels' names.
         while isinstance(value, (list, tuple)) and value:
             if len(value) > 1 and isinstance(value[0], str):
                 raise ValueError("one label")
@@ -201,13 +201,13 @@ def _read_label(kwargs: Section, price: str) -> tuple[Callable[[pd.DataFrame], p
         match = LABEL.fullmatch(re.sub(r"\s", "", text(value)))
         if match:
             late, k, now, early, j, base = match.groups()
-            horizon, delay = -int(k or 0), -int(j or 0)
+            reach, delay = -int(k or 0), -int(j or 0)
             price = late or now
-            if price == (early or base) and horizon > delay:
-                return horizon, delay, price
+            if price == (early or base) and reach > delay:
+                return reach - delay, delay, price
         raise ValueError(
-            "a return such as 'Ref($close, -2) / Ref($close, -1) - 1', of one price, with the "
-            "later day above, at most 9999 days ahead"
+            "a return of one price, such as 'Ref($close, -2) / Ref($close, -1) - 1', with the "
+            "later day in the numerator, at most 9999 days ahead"
         )
 
     default = f"Ref(${price}, -2)/Ref(${price}, -1) - 1"
@@ -218,20 +218,20 @@ def _read_label(kwargs: Section, price: str) -> tuple[Callable[[pd.DataFrame], p
 def _skip_the_rest(kwargs: Section, section: Section) -> None:
     if kwargs.values.get("freq", "day") != "day":
         raise ValueError(
-            f"{kwargs.at('freq')} must be 'day'; got {kwargs.values['freq']!r}: skattn's tables "
-            f"have one row a stock and day."
+            f"{kwargs.at('freq')} must be 'day'; got {kwargs.values['freq']!r}. skattn's tables "
+            f"have one row per stock and day."
         )
     if "freq" in kwargs:
         kwargs.done("freq", "day")
     for key, same, why in (
-        ("filter_pipe", None, "filters of stocks; filter the table"),
-        ("inst_processors", None, "changes of a stock's data on loading; change the table"),
-        ("process_type", "append", "a pipeline gives training what it gives prediction"),
+        ("filter_pipe", None, "filters of stocks; filter the table instead"),
+        ("inst_processors", None, "changes a stock's data on loading; change the table instead"),
+        ("process_type", "append", "a pipeline transforms data for training as for prediction"),
         ("drop_raw", None, "how qlib keeps the data in memory"),
     ):
         if key in kwargs and kwargs.values[key] == same:
             kwargs.done(key, "as in qlib")
         elif key in kwargs:
             kwargs.skip(key, why)
-    kwargs.skip_rest("skattn has no such setting of a handler")
-    section.skip_rest("skattn has no such setting of a handler")
+    kwargs.skip_rest("skattn has no such handler setting")
+    section.skip_rest("skattn has no such handler setting")

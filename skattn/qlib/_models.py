@@ -1,15 +1,11 @@
-"""qlib's models as skattn's: which class is which, and what their settings are called."""
+"""Translation of qlib's models and their settings to skattn's."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from sklearn.utils._param_validation import (
-    InvalidParameterError,
-    validate_parameter_constraints,
-)
-
+from skattn.parameters import InvalidParameterError, parameters_of
 from skattn.plugins import get_model
 from skattn.qlib._settings import (
     Check,
@@ -24,7 +20,7 @@ from skattn.qlib._stock2concept import read_stock2concept
 
 
 class Kwarg(NamedTuple):
-    """A setting of qlib's: skattn's parameter, what it may be, qlib's default."""
+    """A qlib setting: skattn's parameter, the check of its value, and qlib's default."""
 
     parameter: str
     check: Check
@@ -34,8 +30,8 @@ class Kwarg(NamedTuple):
 class Model(NamedTuple):
     """One of qlib's model classes.
 
-    ``series`` says whether it reads the windows of a TSDatasetH, or flat columns. ``ignored``
-    has settings that qlib takes and does not use, with the reason.
+    ``series`` is True if the model reads the windows of a TSDatasetH, and False if the model reads
+    flat columns. ``ignored`` maps settings that qlib accepts but does not use to the reason.
     """
 
     name: str
@@ -47,7 +43,7 @@ class Model(NamedTuple):
 
 
 def _device(value: Any) -> str:
-    """As qlib: below 0 the CPU, else that GPU where there is one."""
+    """Choose a device as qlib does: below 0 the CPU, else the GPU with this number if present."""
     import torch
 
     gpu = whole(value)
@@ -105,9 +101,9 @@ HIST = {
     "base_model": Kwarg("rnn", one_of({"lstm": "lstm", "gru": "gru"}), "GRU"),
 }
 
-WORKERS = {"n_jobs": "processes that load qlib's batches; skattn's need none"}
-RNN_TYPE = {"rnn_type": "qlib's ALSTM does not pass it on: it trains a GRU whatever it says"}
-UNUSED = "qlib's module takes it and does not use it"
+WORKERS = {"n_jobs": "processes that load qlib's batches; skattn needs no such processes"}
+RNN_TYPE = {"rnn_type": "qlib's ALSTM ignores rnn_type and trains a GRU whatever it says"}
+UNUSED = "qlib's module accepts the setting but does not use it"
 
 HOME = "qlib.contrib.model.pytorch_"
 MODELS = {
@@ -140,7 +136,7 @@ MODELS = {
     HOME + "hist": Model("HIST", "hist", HIST),
 }
 
-# What qlib does without a setting for it.
+# Fixed behaviour of qlib that has no setting there.
 FIXED: dict[str, dict[str, Any]] = {
     "alstm": {"rnn": "gru"},
     "transformer": {"dim_feedforward": 2048},
@@ -150,15 +146,15 @@ FIXED: dict[str, dict[str, Any]] = {
 
 
 def find_model(section: Section) -> Model:
-    """Find which model ``task.model`` names, by its class and module."""
+    """Find the model that ``task.model`` names, by class and module."""
     name = section.read("class", text)
     module = section.read("module_path", text)
     model = MODELS.get(module)
     if model is None or model.name != name:
         known = ", ".join(f"{m.name} of {path}" for path, m in sorted(MODELS.items()))
         raise ValueError(
-            f"{section.at('class')} is {name!r} of {module!r}, which skattn does not have. It has: "
-            f"{known}."
+            f"{section.at('class')} is {name!r} of {module!r}, which skattn does not support. "
+            f"skattn supports: {known}."
         )
     return model
 
@@ -166,23 +162,19 @@ def find_model(section: Section) -> Model:
 def make_regressor(
     model: Model, kwargs: Section, folder: Path | None, **parameters: Any
 ) -> tuple[Any, int]:
-    """Make the regressor, not fitted, and give d_feat, the number of features a step."""
+    """Make the unfitted regressor, and return d_feat, the number of features per step, with it."""
     regressor_class: Any = get_model(model.skattn)
     parameters = {**FIXED.get(model.skattn, {}), **parameters, "clip_value": 3.0}
     for key, kwarg in model.kwargs.items():
         value = kwargs.read(key, kwarg.check, kwarg.default, into=kwarg.parameter)
         try:
-            validate_parameter_constraints(
-                {kwarg.parameter: regressor_class._parameter_constraints[kwarg.parameter]},
-                {kwarg.parameter: value},
-                caller_name=regressor_class.__name__,
-            )
+            parameters_of(regressor_class)[kwarg.parameter].normalise(kwarg.parameter, value)
         except InvalidParameterError as error:
             raise ValueError(f"{kwargs.at(key)}: {error}") from None
         parameters[kwarg.parameter] = value
     if model.skattn == "hist":
         parameters.update(_read_hist_files(kwargs, folder))
-    d_feat = kwargs.read("d_feat", whole, model.d_feat, into="features a step")
+    d_feat = kwargs.read("d_feat", whole, model.d_feat, into="features per step")
     for key, why in model.ignored.items():
         if key in kwargs:
             kwargs.skip(key, why)
@@ -191,15 +183,15 @@ def make_regressor(
 
 
 def _read_hist_files(kwargs: Section, folder: Path | None) -> dict[str, Any]:
-    """Concepts and pretrained weights, from the files that are named."""
+    """Read concepts and find pretrained weights, from the files that the settings name."""
 
     def file(value: Any) -> Path:
         path = Path(text(value)).expanduser()
         beside = path if folder is None else folder / path
         found = path if path.exists() else beside
         if not found.is_file():
-            where = f", nor beside the workflow in {folder}" if folder else ""
-            raise ValueError(f"a file that exists (here{where})")
+            where = f" or beside the workflow in {folder}" if folder else ""
+            raise ValueError(f"a file that exists (in the working directory{where})")
         return found
 
     found: dict[str, Any] = {}
@@ -214,7 +206,7 @@ def _read_hist_files(kwargs: Section, folder: Path | None) -> dict[str, Any]:
         found["concepts"] = read_stock2concept(*both)
     elif both != [None, None]:
         raise ValueError(
-            f"{kwargs.at('stock2concept')} and {kwargs.at('stock_index')} go together; only one "
-            f"is given."
+            f"{kwargs.at('stock2concept')} and {kwargs.at('stock_index')} must be given together; "
+            f"only one is given."
         )
     return found

@@ -1,4 +1,4 @@
-"""qlib's processors as steps of a pipeline."""
+"""Translation of qlib's processors to pipeline steps."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ GROUPS = {"feature", "label"}
 CROSS_SECTIONAL = {"CSRankNorm", "CSZScoreNorm"}
 
 REASONS = {
-    "CSZFillna": "fills with the mean of the day, for which skattn has no step",
-    "TanhProcess": "skattn has no such step; sklearn.preprocessing.FunctionTransformer is one",
+    "CSZFillna": "fills with the mean of the day; skattn has no step for it",
+    "TanhProcess": "skattn has no such step; use sklearn.preprocessing.FunctionTransformer",
     "HashStockFormat": "how qlib keeps the data in memory",
-    "TimeRangeFlt": "drops stocks by what is known of them later",
+    "TimeRangeFlt": "drops stocks by information from later days",
 }
 
 
 class UntranslatableError(Exception):
-    """Something has no counterpart; the text says why."""
+    """A processor has no counterpart; the text gives the reason."""
 
 
 @dataclass
 class Processed:
-    """What the processors come to.
+    """Translation of the processors.
 
-    ``columns`` are the names of the features, None where they are not to be chosen from; ``steps``
-    those of the pipeline; ``label_method`` the scaling of the label within its day.
+    ``columns`` holds the names of the features, or None if features cannot be selected. ``steps``
+    holds the pipeline steps. ``label_method`` is the scaling of the label within its day.
     """
 
     columns: list[str] | None
@@ -42,16 +42,16 @@ class Processed:
 
 
 def translate_processors(processors: list[Section], into: Processed, *, learn: bool) -> None:
-    """Translate qlib's processors, in their order.
+    """Translate qlib's processors in their order.
 
     Parameters
     ----------
     processors : list of Section
-        Each with ``class`` and ``kwargs``.
+        Sections with ``class`` and ``kwargs``.
     into : Processed
-        Gets what they come to.
+        Collects the translation; changed in place.
     learn : bool
-        Whether they are ``learn_processors``, which qlib applies to the rows of training alone.
+        Whether the processors are ``learn_processors``, which qlib applies to training rows only.
     """
     for processor in processors:
         name = processor.read("class", text)
@@ -69,16 +69,16 @@ def translate_processors(processors: list[Section], into: Processed, *, learn: b
 
 
 def _translate(name: str, kwargs: Section, into: Processed, learn: bool) -> str:
-    """Translate one, and say what it became."""
+    """Translate one processor, and describe the result."""
     if name in ("DropnaLabel", "DropnaProcessor"):
         groups = _groups(kwargs, {"label"} if name == "DropnaLabel" else GROUPS)
         if groups != {"label"}:
             raise UntranslatableError("drops rows without a feature; a pipeline cannot drop rows")
-        return "unlabelled rows are not trained on"
+        return "unlabelled rows are left out of training"
     if name in ("FilterCol", "DropCol"):
         return _choose_columns(name, kwargs, into)
     if name == "ProcessInf":
-        return "nothing: the features have no infinity"
+        return "nothing: the features have no infinite values"
     if name not in CROSS_SECTIONAL and name not in MAKERS:
         raise UntranslatableError(REASONS.get(name, f"skattn has no counterpart of {name}"))
     became, failed = [], []
@@ -98,7 +98,7 @@ def _translate(name: str, kwargs: Section, into: Processed, learn: bool) -> str:
 
 
 def _groups(kwargs: Section, default: set[str]) -> set[str]:
-    """What a processor changes; where qlib is not told, features and label."""
+    """Read the groups that a processor changes; by default in qlib, features and label."""
 
     def check(value: Any) -> set[str]:
         groups = set(names([value] if isinstance(value, str) else value))
@@ -111,38 +111,42 @@ def _groups(kwargs: Section, default: set[str]) -> set[str]:
 
 def _choose_columns(name: str, kwargs: Section, into: Processed) -> str:
     if name == "FilterCol" and _groups(kwargs, {"feature"}) != {"feature"}:
-        raise UntranslatableError("chooses among features; the label is one")
+        raise UntranslatableError("selects features only; the label is a single column")
     listed = kwargs.read("col_list", names, [], into="columns")
     if into.columns is None:
         raise UntranslatableError("skattn's windows of Alpha360 have all its columns")
     unknown = [column for column in listed if column not in into.columns]
     if unknown:
         raise ValueError(
-            f"{kwargs.at('col_list')} has columns that are not among the {len(into.columns)} "
+            f"{kwargs.at('col_list')} names columns that are not among the {len(into.columns)} "
             f"features: {', '.join(unknown[:5])}."
         )
     # As in qlib, the features keep their order.
     keeps = name == "FilterCol"
     into.columns = [column for column in into.columns if (column in listed) == keeps]
     if not into.columns:
-        raise ValueError(f"{kwargs.at('col_list')} leaves no feature.")
+        raise ValueError(f"{kwargs.at('col_list')} must leave at least one feature.")
     return f"{len(into.columns)} columns"
 
 
 def _on_label(name: str, kwargs: Section, into: Processed) -> str:
     if name == "Fillna":
-        raise UntranslatableError("qlib makes missing labels 0; skattn leaves such rows unlabelled")
+        raise UntranslatableError(
+            "qlib sets missing labels to 0; skattn leaves such rows unlabelled"
+        )
     if name not in CROSS_SECTIONAL:
         raise UntranslatableError("the label is scaled within its day, or not at all")
     if into.label_method is not None:
-        raise UntranslatableError("the label is scaled already")
+        raise UntranslatableError("another processor has the label scaled already")
     into.label_method = _method(name, kwargs)
     return f"CrossSectionalTarget(method={into.label_method!r})"
 
 
 def _on_features(name: str, kwargs: Section, into: Processed, learn: bool) -> str:
     if learn:
-        raise UntranslatableError("qlib does so in training alone; a pipeline always does the same")
+        raise UntranslatableError(
+            "qlib applies this in training alone; a pipeline applies it always"
+        )
     last = into.steps[-1] if into.steps else None
     if name == "Fillna" and isinstance(last, RobustZScore) and last.fill_value is None:
         last.set_params(fill_value=_fill_value(kwargs))
@@ -173,7 +177,7 @@ def _imputer(kwargs: Section) -> SimpleImputer:
     return imputer.set_output(transform="pandas")
 
 
-# What is scaled as a table stays one: the steps after it need its index.
+# Scalers of tables return tables, because later steps need the index.
 MAKERS: dict[str, Callable[[Section], Any]] = {
     "CSRankNorm": lambda kwargs: CrossSectionalScaler("rank"),
     "CSZScoreNorm": lambda kwargs: CrossSectionalScaler(_method("CSZScoreNorm", kwargs)),

@@ -1,4 +1,4 @@
-"""qlib's binary provider folders."""
+"""Reader of qlib's binary provider folders."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from skattn._warn import warn_user
-from skattn.panel import Day, read_day
+from skattn.panel.internal import Day, read_day
 from skattn.qlib._files import check_path, read_text
+from skattn.utils import warn_user
 
 FIELDS = ("open", "high", "low", "close", "volume")
 PARTS = ("calendars", "instruments", "features")
-# A day, maybe with a time, and no time zone.
+# A day, optionally with a time, without a time zone.
 DAY = r"[\d-]+([ T][\d:.]+)?"
 
-# Names that are devices on Windows: qlib writes such a code with a prefix.
+# Device names on Windows: qlib adds a prefix to codes with such a name.
 DEVICES = {
     "CON",
     "PRN",
@@ -39,56 +39,60 @@ def read_provider(
     start: Day = None,
     end: Day = None,
 ) -> pd.DataFrame:
-    r"""Read the daily prices in a provider folder of qlib's, without qlib.
+    r"""Read the daily prices in a provider folder of qlib, without qlib.
 
-    Such a folder holds ``calendars/day.txt`` with a trading day a line, ``instruments/<name>.txt``
-    with the spans of days in which a stock belongs to a market, and
-    ``features/<code>/<field>.day.bin``: little-endian float32, of which the first is the place of
-    the series' first day in the calendar.
+    A provider folder holds three kinds of files:
+
+    - ``calendars/day.txt``: one trading day per line;
+    - ``instruments/<name>.txt``: the spans of days in which a stock belongs to a market;
+    - ``features/<code>/<field>.day.bin``: little-endian float32 values. The first value is the
+      position of the series' first day in the calendar.
 
     Parameters
     ----------
     uri : path
         The folder, such as "~/.qlib/qlib_data/cn_data".
     instruments : str or sequence of str, default="all"
-        Name of a market, such as "csi300", whose file says which stocks belong to it and when
-        (a stock may leave and come back); or a list of codes, which are read whole. Codes keep the
-        spelling in which they are given; their folders are in lower case.
+        Name of a market, such as "csi300", or a list of codes. The file of a market lists its
+        stocks and their spans (a stock may leave and come back). Codes of a list are read over all
+        days. Codes keep the given spelling; the names of their folders are in lower case.
     fields : sequence of str, default=None
-        Fields to read; a leading "$" is dropped. None: open, high, low, close and volume, and vwap
-        where every stock has it.
+        Fields to read; a leading "$" is dropped. None: open, high, low, close, volume, and also
+        vwap if every stock has a vwap.
     start, end : str, date, Timestamp or None, default=None
-        First and last day, both included; they need not be trading days. Texts such as "2024-01"
-        and "2024" stand for all their days, as in pandas' slices. None: of the calendar.
+        First and last day, both included; need not be trading days. Texts such as "2024-01" and
+        "2024" stand for all days of the month or year, as in pandas' slices. None: the first or
+        last day of the calendar.
 
     Returns
     -------
     ohlcv : DataFrame of float32
-        A column a field, and the index (datetime, instrument), sorted by day, then by code. Empty,
-        with a warning, where no day or no series lies between ``start`` and ``end``.
+        One column per field, with the index (datetime, instrument), sorted by day, then by code.
+        If no day or no series lies between ``start`` and ``end``, the table is empty and a warning
+        is issued.
 
     Raises
     ------
     FileNotFoundError
-        The folder is no provider folder, it has no such market, or a code or a field of a stock
-        has no file.
+        The folder is not a provider folder, the market does not exist, or a code or a field of a
+        stock has no file.
     ValueError
-        A file is not what it should be: its text names the file, the line and what is wrong. Or
-        ``start`` or ``end`` is no day, or they are in the wrong order; a name of a market, a code
-        or a field is a path; or two codes differ in case alone.
+        A file is malformed: the message names the file, the line and the fault. Or ``start`` or
+        ``end`` is not a day, or ``start`` is after ``end``; the name of a market, a code or a field
+        is a path; or two codes differ only in case.
     TypeError
-        A parameter is of another type.
+        A parameter has the wrong type.
 
     Notes
     -----
-    The values are those of ``D.features(D.instruments(name), ["$open", ...], start, end)``, bit
-    for bit, and so are the rows: every day from a series' first to its last one, days of NaN
-    (suspensions) included, that lies in one of the stock's spans. qlib's index is (instrument,
-    datetime), sorted by code. Where qlib passes in silence over what is missing, this says so: a
-    code in a list or a field of a stock that has no file is an error, a stock of a market that has
-    no data a warning.
+    Values and rows equal ``D.features(D.instruments(name), ["$open", ...], start, end)`` bit for
+    bit. The rows of a stock are the days from the first to the last day of its series that lie in
+    one of its spans. Days of NaN (suspensions) are included. qlib's index is (instrument,
+    datetime), sorted by code. qlib ignores missing data silently, but this function reports
+    missing data: a listed code without files or a stock's field without a file is an error, and a
+    market's stock without data is a warning.
 
-    qlib's prices are adjusted; the field "factor" leads back to those that were paid.
+    qlib's prices are adjusted. The field "factor" converts adjusted prices to paid prices.
 
     References
     ----------
@@ -141,14 +145,14 @@ def read_provider(
     if not blocks:
         what = repr(instruments) if isinstance(instruments, str) else f"the {len(homes)} codes"
         warn_user(
-            f"{folder} has nothing of {what} between start={start!r} and end={end!r}: the "
+            f"{folder} has no data of {what} between start={start!r} and end={end!r}, so the "
             f"table is empty. The calendar goes from {calendar[0].date()} to {calendar[-1].date()}."
         )
     return _table(blocks, days, stocks, calendar, list(homes), names)
 
 
 class _Series(NamedTuple):
-    """One file: the values, still on disk, and their places in the calendar."""
+    """Values of one file, still on disk, and their positions in the calendar."""
 
     values: np.ndarray
     days: slice
@@ -159,44 +163,46 @@ def _check_folder(uri: Any) -> Path:
     missing = [part for part in PARTS if not (folder / part).is_dir()]
     if missing:
         what = (
-            "is no folder" if not folder.is_dir() else f"has no folder {' and no '.join(missing)}"
+            "is not a folder"
+            if not folder.is_dir()
+            else f"has no folder {' and no '.join(missing)}"
         )
         raise FileNotFoundError(
-            f"{folder} {what}: a provider folder of qlib's has calendars/, instruments/ and "
-            f"features/."
+            f"{folder} {what}. A provider folder of qlib has the folders calendars/, instruments/ "
+            f"and features/."
         )
     return folder
 
 
 def _read_lines(path: Path, what: str) -> list[tuple[int, str]]:
-    """Read the lines of a file that are not blank, with their numbers."""
+    """Read the nonblank lines of a file, with their line numbers."""
     lines = enumerate(read_text(path, what).splitlines(), 1)
     return [(i, line.strip()) for i, line in lines if line.strip()]
 
 
 def _read_days(path: Path, lines: list[tuple[int, str]], texts: list[str]) -> pd.DatetimeIndex:
-    """Read a day of each line."""
+    """Parse one day per line."""
     known = [text if re.fullmatch(DAY, text) else None for text in texts]
     days = pd.DatetimeIndex(pd.to_datetime(known, format="ISO8601", errors="coerce"))
     for i in np.flatnonzero(days.isna())[:1]:
         raise ValueError(
-            f"{path}, line {lines[i][0]}: {texts[i]!r} is no day such as 2024-01-31, without a "
+            f"{path}, line {lines[i][0]}: {texts[i]!r} is not a day such as 2024-01-31 without a "
             f"time zone."
         )
     return days
 
 
 def _check_names(what: str, names: Iterable[str]) -> None:
-    """Raise where a name would lead to another folder."""
+    """Raise if a name would lead to another folder."""
     for name in names:
         if re.search(r"[/\\\0]", name) or not name.strip(". "):
             raise ValueError(f"{what} must be names, not paths; got {name!r}.")
 
 
 def _read_calendar(path: Path) -> pd.DatetimeIndex:
-    lines = _read_lines(path, "it lists the trading days of the folder")
+    lines = _read_lines(path, "the file lists the trading days of the folder")
     if not lines:
-        raise ValueError(f"{path} has no day.")
+        raise ValueError(f"{path} must list trading days, but has no day.")
     calendar = _read_days(path, lines, [line for _, line in lines])
     for i in np.flatnonzero(calendar[1:] <= calendar[:-1])[:1]:
         (number, line), before = lines[i + 1], lines[i][1]
@@ -206,7 +212,7 @@ def _read_calendar(path: Path) -> pd.DatetimeIndex:
 
 
 def _day_range(calendar: pd.DatetimeIndex, start: Any, end: Any) -> tuple[int, int]:
-    """Places of the first day wanted, and behind the last one."""
+    """Positions of the first wanted day, and of the day after the last wanted day."""
     first, last = read_day("start", start, last=False), read_day("end", end, last=True)
     if first > last:
         raise ValueError(f"start must not be after end; got {start!r} and {end!r}.")
@@ -214,7 +220,7 @@ def _day_range(calendar: pd.DatetimeIndex, start: Any, end: Any) -> tuple[int, i
 
 
 def _find_instruments(folder: Path, instruments: Any) -> dict[str, list[Span] | None]:
-    """Codes, sorted, with their spans; None for codes that are read whole."""
+    """Codes, sorted, with their spans; None for codes that are read over all days."""
     if isinstance(instruments, str):
         return dict(sorted(_read_spans(folder / "instruments", instruments).items()))
     if not isinstance(instruments, Iterable) or isinstance(instruments, dict):
@@ -224,7 +230,7 @@ def _find_instruments(folder: Path, instruments: Any) -> dict[str, list[Span] | 
     codes = list(instruments)
     bad = [code for code in codes if not isinstance(code, str)]
     if bad or not codes:
-        raise TypeError(f"instruments must be one code or more, as str; got {bad or codes!r}.")
+        raise TypeError(f"instruments must be one or more codes, as str; got {bad or codes!r}.")
     return dict.fromkeys(sorted(codes))
 
 
@@ -234,16 +240,15 @@ def _read_spans(home: Path, market: str) -> dict[str, list[Span]]:
     if not path.is_file():
         known = ", ".join(sorted(found.stem for found in home.glob("*.txt"))) or "none"
         raise FileNotFoundError(
-            f"{path} does not exist; the folder has the markets: {known}. Codes are passed as a "
-            f"list."
+            f"{path} does not exist; the folder has the markets: {known}. Pass codes as a list."
         )
-    lines = _read_lines(path, "it lists the stocks of a market")
+    lines = _read_lines(path, "the file lists the stocks of a market")
     cells = [line.split("\t") for _, line in lines]
     for (number, line), cell in zip(lines, cells, strict=True):
         if len(cell) < 3 or not cell[0].strip():
             raise ValueError(
-                f"{path}, line {number}: {line!r} is not a code, a first and a last day, with tabs "
-                f"between."
+                f"{path}, line {number}: {line!r} must be a code, a first day and a last day, "
+                f"separated by tabs."
             )
     ends = [_read_days(path, lines, [cell[i].strip() for cell in cells]) for i in (1, 2)]
     for i in np.flatnonzero(ends[0] > ends[1])[:1]:
@@ -253,12 +258,12 @@ def _read_spans(home: Path, market: str) -> dict[str, list[Span]]:
     for cell, first, last in zip(cells, *ends, strict=True):
         spans.setdefault(cell[0].strip(), []).append((first, last))
     if not spans:
-        raise ValueError(f"{path} has no instrument.")
+        raise ValueError(f"{path} must list instruments, but has no instrument.")
     return spans
 
 
 def _find_homes(folder: Path, codes: Iterable[str], *, is_market: bool) -> dict[str, Path]:
-    """Folders of the codes that have one."""
+    """Find the folder of each code; codes without a folder are left out."""
     homes: dict[str, Path] = {}
     codes_of: dict[Path, str] = {}
     _check_names("codes of instruments", codes)
@@ -267,7 +272,7 @@ def _find_homes(folder: Path, codes: Iterable[str], *, is_market: bool) -> dict[
         home = homes[code] = folder / "features" / name.lower()
         if codes_of.setdefault(home, code) != code:
             raise ValueError(
-                f"{codes_of[home]!r} and {code!r} are the same stock: codes have no case."
+                f"{codes_of[home]!r} and {code!r} are the same stock, because case does not matter."
             )
     missing = [code for code, home in homes.items() if not home.is_dir()]
     if not missing:
@@ -278,7 +283,7 @@ def _find_homes(folder: Path, codes: Iterable[str], *, is_market: bool) -> dict[
     )
     if not is_market or len(missing) == len(homes):
         raise FileNotFoundError(text)
-    warn_user(f"{text} They are left out.")
+    warn_user(f"{text} The table leaves out instruments without a folder.")
     return {code: home for code, home in homes.items() if code not in set(missing)}
 
 
@@ -300,7 +305,7 @@ def _check_fields(fields: Sequence[str] | None, homes: dict[str, Path]) -> list[
 
 
 def _open_series(path: Path, n_days: int) -> _Series:
-    """Open a series; nothing but its first value is read."""
+    """Open a series; only the first value is read."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
@@ -310,15 +315,15 @@ def _open_series(path: Path, n_days: int) -> _Series:
         ) from None
     if size == 0 or size % 4:
         raise ValueError(
-            f"{path} has {size} bytes; a series is one float32 (4 bytes) and more. It is "
+            f"{path} has {size} bytes; a series holds one or more float32 of 4 bytes. The file is "
             f"{'empty' if size == 0 else 'cut short'}."
         )
     values = np.memmap(path, dtype="<f4", mode="r")
     place, length = float(values[0]), len(values) - 1
     if not (place >= 0 and place.is_integer() and place + length <= n_days and place < n_days):
         raise ValueError(
-            f"{path} belongs to a calendar that does not match: it holds {length} days from place "
-            f"{place:g} on, and calendars/day.txt has {n_days} days (places 0 to {n_days - 1})."
+            f"{path} does not match the calendar: the series holds {length} days from position "
+            f"{place:g} on, and calendars/day.txt has {n_days} days (positions 0 to {n_days - 1})."
         )
     return _Series(values[1:], slice(int(place), int(place) + length))
 
@@ -338,10 +343,10 @@ def _table(
     codes: list[str],
     names: list[str],
 ) -> pd.DataFrame:
-    """Put the stocks' rows together, day by day."""
+    """Combine the rows of the stocks, sorted by day."""
     none = np.zeros(0, dtype=np.intp)
     day, stock = (np.concatenate([none, *part]) for part in (days, stocks))
-    # The stocks come in order, which a stable sort keeps.
+    # The stocks are already in order, and a stable sort keeps that order.
     order = np.argsort(day, kind="stable")
     index = pd.MultiIndex(
         levels=[calendar, pd.Index(codes, dtype="str")],

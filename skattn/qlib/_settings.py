@@ -1,4 +1,4 @@
-"""Reading settings so that none is lost: what became of each key of a workflow."""
+"""Reader of settings that records the translation of each key of a workflow."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from skattn.panel import read_day
+from skattn.panel.internal import read_day
 
 REQUIRED = object()
-# A workflow has about a hundred keys, not 10 deep; aliases of aliases soon make millions.
+# A workflow has about a hundred keys and fewer than 10 levels. Nested aliases can make millions.
 MAX_KEYS = 10_000
 MAX_DEPTH = 50
 
@@ -20,28 +20,28 @@ Check = Callable[[Any], Any]
 
 
 class ExpectedError(TypeError):
-    """A value is of the wrong kind; the text says what is allowed."""
+    """A value is of the wrong kind; the text says which values are allowed."""
 
 
 @dataclass
 class Ledger:
-    """What became of each key, by its dotted path."""
+    """Record of the translation of each key, by dotted path."""
 
     translated: dict[str, str] = field(default_factory=dict)
     untranslated: dict[str, str] = field(default_factory=dict)
 
 
 class Section:
-    """A mapping among the settings, and its place there.
+    """A mapping within the settings, with its position.
 
     Parameters
     ----------
     path : str
-        Its dotted path; empty for the whole.
+        Dotted path of the mapping; empty for the whole workflow.
     values : mapping
         The settings.
     ledger : Ledger
-        Where it is written what became of them.
+        Record of the translation of the settings.
     """
 
     def __init__(self, path: str, values: Mapping, ledger: Ledger) -> None:
@@ -53,16 +53,16 @@ class Section:
         return key in self.values
 
     def at(self, key: object) -> str:
-        """Dotted path of a key."""
+        """Give the dotted path of a key."""
         return f"{self.path}.{key}" if self.path else str(key)
 
     def read(self, key: str, check: Check, default: Any = REQUIRED, into: str = "") -> Any:
-        """Read a key, check it, and write down that it is translated.
+        """Read a key, check its value, and record the key as translated.
 
         Raises
         ------
         TypeError, ValueError
-            It is missing without a default, or not what ``check`` allows.
+            The key is missing and has no default, or ``check`` rejects the value.
         """
         if key not in self.values:
             if default is REQUIRED:
@@ -98,22 +98,22 @@ class Section:
         return ValueError(f"{self.at(key)} is missing; {self.path or 'the workflow'} has {known}.")
 
     def done(self, key: object, became: str) -> None:
-        """Write down what a key became, with all that is under it."""
+        """Record the translation of a key and of all keys below."""
         for path, _ in leaves(self.values.get(key), self.at(key)):
             self.ledger.untranslated.pop(path, None)
             self.ledger.translated[path] = became
 
     def skip(self, key: object, why: str) -> None:
-        """Write down why a key is not translated, with all that is under it.
+        """Record why a key and all keys below are not translated.
 
-        It need not be there: what qlib does by default may be what is not translated.
+        The key may be absent, because a default of qlib may be untranslated too.
         """
         for path, _ in leaves(self.values.get(key), self.at(key)):
             self.ledger.translated.pop(path, None)
             self.ledger.untranslated[path] = why
 
     def skip_rest(self, why: str) -> None:
-        """Write down why all keys that are not yet told are not translated."""
+        """Record why all keys without a record are not translated."""
         for key, value in self.values.items():
             for path, _ in leaves(value, self.at(key)):
                 if path not in self.ledger.translated:
@@ -121,7 +121,7 @@ class Section:
 
 
 def leaves(value: Any, path: str = "", above: tuple[int, ...] = ()) -> Iterator[tuple[str, Any]]:
-    """Give all keys that hold no mapping, nor a list of them, by dotted path.
+    """Yield the innermost keys and their values, by dotted path.
 
     Examples
     --------
@@ -130,7 +130,7 @@ def leaves(value: Any, path: str = "", above: tuple[int, ...] = ()) -> Iterator[
     {'a.b': 1, 'c.0.d': [2, 3], 'c.1': {}}
     """
     if id(value) in above:
-        raise ValueError(f"{path} contains itself, through an anchor.")
+        raise ValueError(f"{path} contains itself through an anchor.")
     if len(above) > MAX_DEPTH:
         raise ValueError(f"{path} is more than {MAX_DEPTH} levels deep.")
     nested = (Mapping, list, tuple)
@@ -154,7 +154,7 @@ def whole(value: Any) -> int:
 
 
 def number(value: Any) -> float:
-    """Check for a number; texts such as "1e-3" are numbers, as yaml.safe_load makes them."""
+    """Check for a number; accept texts such as "1e-3", which yaml.safe_load leaves as text."""
     if isinstance(value, str):
         try:
             value = float(value)
@@ -187,7 +187,7 @@ def names(value: Any) -> list[str]:
 
 
 def first_day(value: Any, *, last: bool = False) -> pd.Timestamp:
-    """Check for the first day of a span; a text such as "2008" is all its days."""
+    """Check for the first day of a span; a text such as "2008" means all days of the year."""
     try:
         return read_day("", value, last=last)
     except ValueError:
@@ -200,21 +200,21 @@ def last_day(value: Any) -> pd.Timestamp:
 
 
 def check_size(name: str, values: Mapping) -> None:
-    """Raise where the settings are more than any workflow has: nothing else needs to then."""
+    """Raise if the settings are larger than any workflow, so that later code need not check."""
     try:
         if any(i >= MAX_KEYS for i, _ in enumerate(leaves(values))):
-            raise ValueError(f"more than {MAX_KEYS} keys, aliases written out.")
+            raise ValueError(f"more than {MAX_KEYS} keys after expanding aliases.")
     except ValueError as error:
-        raise ValueError(f"{name} is no workflow: {error}") from None
+        raise ValueError(f"{name} is not a workflow: {error}") from None
 
 
 def or_none(check: Check) -> Check:
-    """Let None pass."""
+    """Make a check that also accepts None."""
     return lambda value: None if value is None else check(value)
 
 
 def one_of(allowed: Mapping[Any, Any]) -> Check:
-    """Check for one of some texts (in any case), and give what each stands for."""
+    """Make a check for one of the given texts, in any case, that returns the mapped value."""
 
     def check(value: Any) -> Any:
         key = value.lower() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""The files that qlib's HIST reads its concepts from."""
+"""Reader of the concept files of qlib's HIST."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from skattn.qlib._files import check_path
 
 
 def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> pd.DataFrame:
-    """Read which concepts each stock belongs to, as qlib keeps it for HIST.
+    """Read the concepts of each stock from the files of qlib's HIST.
 
     Parameters
     ----------
     npy : path
-        A matrix (row x concept) of 0 and 1, such as ``qlib_csi300_stock2concept.npy``.
+        File with a matrix (row x concept) of 0 and 1, such as ``qlib_csi300_stock2concept.npy``.
     index_npy : path
-        The row of each instrument, such as ``qlib_csi300_stock_index.npy``: a pickled dict in an
-        array, or the same dict as JSON.
+        File with the row of each instrument, such as ``qlib_csi300_stock_index.npy``: a pickled
+        dict in an array, or the same dict as JSON.
 
     Returns
     -------
     concepts : DataFrame of float32 (instrument x concept)
-        What ``HISTRegressor(concepts=...)`` takes. The concepts have no names but their number.
+        Table for ``HISTRegressor(concepts=...)``. The names of the concepts are their numbers.
 
     Raises
     ------
     pickle.UnpicklingError
-        The index asks for anything beyond what a dict of codes and numbers needs. Nothing of what
-        it asks for is imported or run.
+        The index asks for objects that a dict of codes and numbers does not need. The requested
+        objects are neither imported nor run.
     TypeError, FileNotFoundError
-        ``npy`` or ``index_npy`` is no path, or there is no such file.
+        ``npy`` or ``index_npy`` is not a path, or the file does not exist.
     ValueError
-        A file is not what it should be, or a row lies outside the matrix.
+        A file is malformed, or a row lies outside the matrix.
 
     Notes
     -----
-    To a stock that the index does not have, qlib gives row 733, which in the published file is
-    that of another stock; ``HISTRegressor`` has it in no concept. Rows that no instrument points
-    to are left out.
+    qlib gives row 733 to a stock that is missing from the index. In the published file, this row
+    belongs to another stock. ``HISTRegressor`` gives a missing stock no concept. Rows without an
+    instrument are left out.
 
-    Reading a pickle can run any code that its author likes. Here, even numpy's own classes are
-    replaced by stand-ins that only keep what they are given.
+    Reading a pickle can run arbitrary code of its author. This function replaces even numpy's own
+    classes by stand-ins that only store their arguments.
 
     References
     ----------
@@ -74,8 +74,8 @@ def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> 
     if outside:
         code, row = next(iter(outside.items()))
         raise ValueError(
-            f"{index_npy} gives {code!r} row {row}, and {npy} has the rows 0 to {len(matrix) - 1} "
-            f"({len(outside)} such in all)."
+            f"{index_npy} gives {code!r} the row {row}, but {npy} has the rows 0 to "
+            f"{len(matrix) - 1} ({len(outside)} rows outside in total)."
         )
     index = pd.Index(list(rows), name="instrument", dtype="str")
     return pd.DataFrame(matrix[list(rows.values())], index)
@@ -87,15 +87,15 @@ def _read_matrix(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise
     except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{path} is no matrix of numbers in .npy format: {error}") from error
+        raise ValueError(f"{path} is not a matrix of numbers in .npy format: {error}") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
         got = getattr(matrix, "shape", type(matrix).__name__), getattr(matrix, "dtype", None)
         raise ValueError(f"{path} must hold a matrix of numbers (row x concept); got {got}.")
     if 0 in matrix.shape:
-        raise ValueError(f"{path} must have a row and a concept at least; got {matrix.shape}.")
+        raise ValueError(f"{path} must have at least one row and one concept; got {matrix.shape}.")
     matrix = matrix.astype(np.float32)
     if not (np.isfinite(matrix) & (matrix >= 0)).all():
-        raise ValueError(f"{path} must hold 0 and 1, or weights; it has negative or missing ones.")
+        raise ValueError(f"{path} must hold 0 and 1, or weights; got negative or missing values.")
     return matrix
 
 
@@ -110,7 +110,7 @@ def _read_index(path: Path) -> dict[str, int]:
         except Exception as error:
             # A broken pickle can raise anything.
             raise ValueError(
-                f"{path} holds no dict of instruments and rows, pickled in a .npy or as JSON: "
+                f"{path} must hold a dict of instruments and rows, pickled in a .npy or as JSON: "
                 f"{error!r}."
             ) from error
     is_dict = isinstance(found, dict) and len(found) > 0
@@ -140,13 +140,13 @@ def _read_pickled_dict(file: BinaryIO) -> Any:
     }[version]
     shape, _, dtype = read_header(file)
     if shape != () or not dtype.hasobject:
-        raise ValueError(f"an array of shape {shape} and type {dtype} in place of one object")
+        raise ValueError(f"an array of shape {shape} and type {dtype} instead of one object")
     array = _DictUnpickler(file).load()
     return array.state[-1][0]
 
 
 class _Kept:
-    """Stands for an array or a type: keeps what it is made of, and does nothing."""
+    """Stand-in for an array or a type that only stores its arguments."""
 
     def __init__(self, *args: Any) -> None:
         self.args = args
@@ -157,17 +157,17 @@ class _Kept:
 
 
 def _whole_number(dtype: _Kept, raw: bytes) -> int:
-    """Read a number of numpy's, as np.arange gives them."""
+    """Read a numpy integer, such as an element of np.arange."""
     kind = str(dtype.args[0])
     if kind[:1] not in ("i", "u"):
-        raise pickle.UnpicklingError(f"a row must be a whole number; one is of type {kind}.")
+        raise pickle.UnpicklingError(f"a row must be a whole number; got type {kind}.")
     return int.from_bytes(raw, "big" if dtype.state[1] == ">" else "little", signed=kind[:1] == "i")
 
 
 class _DictUnpickler(pickle.Unpickler):
-    """Reads an array of one dict of plain objects, and refuses whatever else is asked for."""
+    """Unpickler of an array of one dict of plain objects; refuses everything else."""
 
-    # numpy 2 has moved what numpy 1 wrote.
+    # numpy 2 moved these names from numpy.core to numpy._core.
     stand_ins = {
         ("numpy", "dtype"): _Kept,
         ("numpy", "ndarray"): _Kept,
@@ -179,11 +179,11 @@ class _DictUnpickler(pickle.Unpickler):
     }
 
     def find_class(self, module: str, name: str) -> Any:
-        """Give the stand-in for one of numpy's names."""
+        """Give the stand-in for a numpy name."""
         try:
             return self.stand_ins[module, name]
         except KeyError:
             raise pickle.UnpicklingError(
-                f"the file asks for {module}.{name}, which a dict of instruments and rows has no "
-                f"need of. It was not run. Do not load this file by other means."
+                f"the file asks for {module}.{name}, which a dict of instruments and rows does not "
+                f"need. The request was refused. Do not load this file by other means."
             ) from None

@@ -1,4 +1,4 @@
-"""qlib's workflows: one YAML that says what to read, to train and to test."""
+"""Translation of qlib's workflows: YAML files with the data, the model and the segments."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from sklearn import config_context
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils import Bunch
 
+from skattn.compose import CrossSectionalTarget
 from skattn.model_selection import DateSplit
-from skattn.preprocessing import CrossSectionalTarget
 from skattn.qlib._files import check_path
 from skattn.qlib._handlers import Features, find_dataset, reshape, translate_handler
 from skattn.qlib._models import find_model, make_regressor
@@ -24,73 +24,76 @@ PROVIDER = "~/.qlib/qlib_data/cn_data"
 SEGMENTS = ("train", "valid", "test")
 
 ELSEWHERE = {
-    "task.record": "what qlib reports after training; see skattn.metrics.signal_report",
+    "task.record": "qlib's reports after training; see skattn.metrics.signal_report",
     "qlib_init": "how qlib runs",
-    "port_analysis_config": "a backtest; skattn has none",
+    "port_analysis_config": "a backtest; skattn has no backtest",
     "sys": "where qlib finds code",
-    "experiment_name": "where qlib keeps what it reports",
+    "experiment_name": "where qlib keeps its reports",
 }
-DEFINITION = "qlib reads it where task refers to it, and so does skattn"
+DEFINITION = "qlib and skattn read it where task refers to it"
 
 
 def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
-    """Translate a workflow of qlib's to a pipeline, its label, its split and its data.
+    """Translate a workflow of qlib to a pipeline, its label, its split and its data.
 
     Parameters
     ----------
     path_or_dict : path or mapping
-        A YAML file such as qlib's ``examples/benchmarks/*/workflow_config_*.yaml`` (read with
-        PyYAML, plain values only; as in qlib ``1e-3`` is a number), or what it holds.
+        A YAML file such as qlib's ``examples/benchmarks/*/workflow_config_*.yaml``, or its content.
+        PyYAML reads the file, plain values only. As in qlib, ``1e-3`` is a number.
 
     Returns
     -------
     workflow : Bunch
-        - ``pipeline``: a Pipeline, not fitted, from a table of prices to predictions: the
-          handler's features, its processors, the windows, and the model as step "model".
+        - ``pipeline``: an unfitted Pipeline from a table of prices to predictions: the handler's
+          features, its processors, the windows, and the model as step "model".
         - ``label``: a callable that makes the label of a table
           (``functools.partial(make_label, ...)``).
         - ``cv``: a DateSplit with the segments.
         - ``data``: arguments of :func:`read_provider`.
-        - ``translated``: dict of each key, by its dotted path, to what it became.
-        - ``untranslated``: dict of every other key to the reason.
+        - ``translated``: dict from the dotted path of each translated key to its translation.
+        - ``untranslated``: dict from the dotted path of every other key to the reason.
 
-        Paths are dotted, with the number of an element of a list: every key of the workflow is in
-        one of the two. What qlib does by default has paths too where it is not translated.
+        Dotted paths include the positions of list elements. Every key of the workflow is in
+        ``translated`` or ``untranslated``. Defaults of qlib that are not translated also have
+        paths in ``untranslated``.
 
     Raises
     ------
     ValueError, TypeError
-        A class that skattn does not have, a value of the wrong kind or out of range, a key that
-        is missing, segments that overlap: the text names the key and says what is allowed. Or the
-        file is no YAML, names a key twice, is a jinja template, or has 10,000 keys and more.
+        A class is not supported, a value is of the wrong kind or out of range, a key is missing,
+        or segments overlap: the message names the key and says what is allowed. Or the file is
+        not YAML, names a key twice, is a jinja template, or has more than 10,000 keys.
     FileNotFoundError
-        There is no such file.
+        The file does not exist.
 
     Notes
     -----
-    *Days.* A year or month as text is all its days: a segment ``["2010", "2012-06"]`` goes from the
-    first of January to the end of June.
+    *Days.* A text with a year or month means all its days. A segment ``["2010", "2012-06"]`` goes
+    from the first of January to the end of June.
 
-    *Models.* ALSTM, GRU, LSTM and TransformerModel, for DatasetH and for TSDatasetH (``_ts``), SFM
-    and HIST. What a workflow leaves out has qlib's default, not skattn's. Files of HIST are looked
-    for here, then beside the YAML.
+    *Models.* ALSTM, GRU, LSTM and TransformerModel are supported for DatasetH and for TSDatasetH
+    (``_ts``), and also SFM and HIST. Settings that a workflow leaves out have qlib's defaults, not
+    skattn's. Files of HIST are searched in the working directory, then beside the YAML file.
 
-    *Handlers.* Alpha158 and Alpha360. A DatasetH gives the model the windows of Alpha360, or the
-    columns of Alpha158 as one step (more, by position, where ``d_feat`` divides them); a
-    TSDatasetH windows of ``step_len`` rows, filled as qlib's models ask ("ffill+bfill").
+    *Handlers.* Alpha158 and Alpha360 are supported. With a DatasetH, the model gets the windows of
+    Alpha360, or the columns of Alpha158 as one step. If ``d_feat`` divides the number of columns,
+    the columns become several steps by position. With a TSDatasetH, the model gets windows of
+    ``step_len`` rows, filled as qlib's models require ("ffill+bfill").
 
-    Alpha360, and VWAP0 of Alpha158, want a vwap: where the folder has none, take it out of
+    Alpha360, and VWAP0 of Alpha158, need a vwap. If the folder has no vwap, remove the field from
     ``data["fields"]`` and set the handler's ``vwap="typical"``.
 
-    *Processors.* Those with a step of skattn's or scikit-learn's that does the same. A constant
-    column becomes 0 in ZScoreNorm and MinMaxNorm, and stays as it is in qlib. ProcessInf has
-    nothing to do: features have no infinity. Scaling of the label within its day becomes a
-    CrossSectionalTarget around the model.
+    *Processors.* A processor is translated if skattn or scikit-learn has an equivalent step. A
+    constant column becomes 0 in ZScoreNorm and MinMaxNorm; qlib leaves the column unchanged.
+    ProcessInf has no effect, because features have no infinite values. Scaling of the label within
+    its day becomes a CrossSectionalTarget around the model.
 
-    *The valid segment.* qlib watches it to stop. ``pipeline.fit(X, y)`` watches the last days of
-    what it gets, in the share that the valid segment has of train and valid: so, given the rows of
-    both, that segment. Processors learn from all rows then. To give it the valid segment by name,
-    as qlib does, with nothing learned from it::
+    *The valid segment.* qlib monitors the valid segment for early stopping. ``pipeline.fit(X, y)``
+    monitors the last days of its rows. The share of these days is the valid segment's share of
+    train and valid, so with the rows of both segments, ``fit`` monitors the valid segment. The
+    processors then learn from all rows. To pass the valid segment by name as in qlib, so that the
+    processors learn nothing from it::
 
         sklearn.set_config(enable_metadata_routing=True)
         rows = workflow.cv.segments(X, y)
@@ -100,18 +103,19 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
             X.iloc[train], y.iloc[train], X_val=X.iloc[valid], y_val=y.iloc[valid]
         )
 
-    Without a valid segment all epochs are run.
+    Without a valid segment, training runs all epochs.
 
-    *The test segment.* Its first windows reach back over the rows before it: predict all rows and
-    keep those of test, ``pd.Series(pipeline.predict(ohlcv), ohlcv.index).iloc[rows["test"]]``.
-    Where the test rows alone are passed (as ``cross_validate`` does), what lies between the fit and
-    them is missing.
+    *The test segment.* The first windows of the test segment reach back over earlier rows. Predict
+    all rows and keep the test rows:
+    ``pd.Series(pipeline.predict(ohlcv), ohlcv.index).iloc[rows["test"]]``. If only the test rows
+    are passed, as in ``cross_validate``, the rows between the training rows and the test rows are
+    missing from the windows.
 
-    *What differs from qlib.* ``cv`` purges the days whose labels reach into the next segment; qlib
-    keeps them. The last batch of an epoch is not dropped. Lookback ends where the table does: qlib
-    also reads prices before ``start_time``, and those of a stock before it joined the market. To
-    have them, read more, and leave the rows that do not belong unlabelled, which makes them
-    context::
+    *Differences from qlib.* ``cv`` purges the days whose labels reach into the next segment; qlib
+    keeps such days. The last batch of an epoch is kept; qlib drops the batch. The lookback ends at
+    the first row of the table; qlib also reads prices before ``start_time``, and prices of a stock
+    before the stock joined the market. To use earlier prices, read more rows, and leave the
+    additional rows unlabelled, which makes them context::
 
         members = read_provider(**workflow.data).index
         codes = list(members.unique("instrument"))
@@ -175,8 +179,8 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
         raise TypeError(f"path_or_dict must be a path or a mapping; got {path_or_dict!r}.")
     if "BASE_CONFIG_PATH" in config:
         raise ValueError(
-            "BASE_CONFIG_PATH: a workflow on top of another one is not read. Merge the two into "
-            "one file."
+            "BASE_CONFIG_PATH: load_workflow cannot read a workflow on top of another workflow. "
+            "Merge the two into one file."
         )
     check_size("The mapping" if folder is None else str(path_or_dict), config)
     ledger = Ledger()
@@ -200,7 +204,7 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     stopping = _stopping(segments)
     regressor, d_feat = make_regressor(model, kwargs, folder, **stopping)
     with config_context(enable_metadata_routing=True):
-        # Only counts for who turns the routing on: see the notes on the valid segment.
+        # Takes effect only with metadata routing enabled: see the notes on the valid segment.
         regressor.set_fit_request(X_val=True, y_val=True)
     steps = features.steps + reshape(
         features,
@@ -215,7 +219,7 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
 
     init = whole.section("qlib_init", {})
     data = {"uri": init.read("provider_uri", _read_uri, PROVIDER, into="uri"), **features.data}
-    settings.skip_rest("skattn has no such setting of a dataset")
+    settings.skip_rest("skattn has no such dataset setting")
     _account_for_the_rest(whole)
     return Bunch(
         pipeline=Pipeline([*make_pipeline(*steps).steps, ("model", regressor)]),
@@ -228,7 +232,7 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
 
 
 def _read_segments(section: Section) -> tuple[dict[str, tuple], DateSplit]:
-    """Segments as pairs of days, in their order in time, and the split."""
+    """Read the segments as pairs of days in order of time, and make the split."""
 
     def pair(value: Any) -> tuple[pd.Timestamp | None, ...]:
         if not isinstance(value, (list, tuple)) or len(value) != 2:
@@ -254,13 +258,13 @@ def _read_segments(section: Section) -> tuple[dict[str, tuple], DateSplit]:
             )
         last, before = end, name
     if len(found) == 1:
-        raise ValueError(f"{section.path} must have valid or test besides train.")
+        raise ValueError(f"{section.path} must have valid or test in addition to train.")
     section.skip_rest("a segment beyond train, valid and test")
     return found, DateSplit(**found)
 
 
 def _stopping(segments: dict[str, tuple]) -> dict[str, Any]:
-    """Parameters of early stopping: the share of the valid segment."""
+    """Make the parameters of early stopping from the share of the valid segment."""
     if "valid" not in segments:
         return {"early_stopping": False}
     days = {}
@@ -268,14 +272,14 @@ def _stopping(segments: dict[str, tuple]) -> dict[str, Any]:
         first, last = segments[name]
         if first is None or last is None:
             return {}
-        # Weekdays stand for trading days.
+        # The calendar is not read yet, so weekdays stand for trading days.
         ends = np.array([first, last + pd.Timedelta(days=1)], dtype="datetime64[D]")
         days[name] = max(int(np.busday_count(*ends)), 1)
     return {"validation_fraction": round(days["valid"] / sum(days.values()), 4)}
 
 
 def _tell_fit_days(handler: Section, features: Features, train: tuple) -> None:
-    """Tell where the days that processors learn from are not those of training."""
+    """Record if qlib's processors learn from other days than the training days."""
     kwargs = handler.section("kwargs", {})
     for key, wanted, day_of_train in zip(
         ("fit_start_time", "fit_end_time"), features.fit_days, train, strict=True
@@ -283,7 +287,7 @@ def _tell_fit_days(handler: Section, features: Features, train: tuple) -> None:
         if wanted is not None and wanted != day_of_train:
             kwargs.skip(
                 key,
-                f"processors learn from the rows that fit gets; the train segment has "
+                f"processors learn from the rows that fit gets; the train segment has the day "
                 f"{None if day_of_train is None else day_of_train.date()} here",
             )
 
@@ -292,12 +296,12 @@ def _read_uri(value: Any) -> str:
     if isinstance(value, Mapping):
         value = value.get("day", value.get("1day"))
     if not isinstance(value, str | os.PathLike):
-        raise ValueError("the path of a folder, or a mapping of 'day' to one")
+        raise ValueError("the path of a folder, or a mapping of 'day' to such a path")
     return str(value)
 
 
 def _account_for_the_rest(whole: Section) -> None:
-    """Give every key that nobody has read its reason."""
+    """Record a reason for every key that is still unread."""
     task = whole.section("task")
     for key in task.values:
         part = Section("task", {key: task.values[key]}, task.ledger)

@@ -1,19 +1,62 @@
-"""What one fit is: batches, losses, callbacks and the skorch net that runs them."""
+"""What one fit is: parameters, samples, batches, losses and the skorch net that runs them."""
 
-from skattn.training.batches import FitData, Samples
+from skattn.training.batches import Batches, DayBatches
+from skattn.training.callbacks import EpochHooks
+from skattn.training.checkpoint import open_checkpoint
+from skattn.training.concepts import ConceptTable
+from skattn.training.device import pick_device
+from skattn.training.digest import FitIdentity
+from skattn.training.fit import hold_out, make_net, run_epochs, trainable
 from skattn.training.holdout import chronological_holdout
 from skattn.training.losses import LOSSES, MaskedLoss
+from skattn.training.module import ModuleContract, read_contract
 from skattn.training.net import OPTIMIZERS, SequenceNet
+from skattn.training.parameters import TrainingParameters, select_training_parameters
+from skattn.training.predict import attention_maps, predict_rows
+from skattn.training.samples import FitData, Samples
+from skattn.training.seeding import draw_seed, seeded
+from skattn.training.side_inputs import SideInputs, check_side_inputs
+from skattn.training.validation import (
+    make_samples,
+    refuse_flat_windows,
+    to_float32,
+    warn_of_lost_index,
+)
 from skattn.training.weights import freeze_parameters, load_weights
 
 __all__ = [
     "LOSSES",
     "OPTIMIZERS",
+    "Batches",
+    "ConceptTable",
+    "DayBatches",
+    "EpochHooks",
     "FitData",
+    "FitIdentity",
     "MaskedLoss",
+    "ModuleContract",
     "Samples",
     "SequenceNet",
+    "SideInputs",
+    "TrainingParameters",
+    "attention_maps",
+    "check_side_inputs",
     "chronological_holdout",
+    "draw_seed",
     "freeze_parameters",
+    "hold_out",
     "load_weights",
+    "make_net",
+    "make_samples",
+    "open_checkpoint",
+    "pick_device",
+    "predict_rows",
+    "read_contract",
+    "refuse_flat_windows",
+    "run_epochs",
+    "seeded",
+    "select_training_parameters",
+    "to_float32",
+    "trainable",
+    "warn_of_lost_index",
 ]

@@ -1,114 +1,53 @@
-"""Samples and the batches that are made of them."""
+"""The batches that are made of samples: blocks of rows, or whole days."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from skattn.panel import WindowArray
+from skattn.training.samples import Samples, gather
+from skattn.training.side_inputs import SideInputs
 
 Batch = tuple[Any, torch.Tensor]
 
-# What a module that looks across stocks gets beside the windows: arrays (n, ...) by name, of the
-# instruments of n rows (None where they are unknown).
-Context = Callable[[pd.Index | None, int], Mapping[str, np.ndarray]]
 
+class Batches:
+    """Iterates over samples in runs of rows: shuffled anew each epoch, or in order.
 
-class Samples:
-    """Windows with their labels, days and instruments, from which batches are taken by row.
+    The order of an epoch depends on the seed and the epoch's number alone, so that an
+    interrupted fit can go on where it stopped. The last batch may be smaller; it is not dropped.
 
     Parameters
     ----------
-    X : WindowArray or ndarray of shape (N, T, F), float32
-        The windows.
-    y : ndarray of shape (N,), float32
-        Labels.
-    days : DatetimeIndex of length N, default=None
-        Trading day of each row, where it is known.
-    instruments : Index of length N, default=None
-        Stock of each row, where it is known.
+    samples : Samples
+        The rows.
+    batch_size : int
+        Rows in a batch.
+    side_inputs : SideInputs, default=SideInputs()
+        What a batch has beside the windows. Where there is something, a batch is
+        ``({"x": windows, name: values, ...}, labels)``, else ``(windows, labels)``.
+    seed : int, default=None
+        Of the order of the rows. None: in order.
+    first_epoch : int, default=0
+        Number of the first epoch.
     """
 
     def __init__(
         self,
-        X: WindowArray | np.ndarray,
-        y: np.ndarray,
-        days: pd.DatetimeIndex | None = None,
-        instruments: pd.Index | None = None,
-    ) -> None:
-        self.X = X
-        self.y = y
-        self.days = days
-        self.instruments = instruments
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def rows(self, rows: np.ndarray) -> Samples:
-        """Take some of the rows as Samples of their own."""
-        return Samples(
-            self.X[rows],
-            self.y[rows],
-            None if self.days is None else self.days[rows],
-            None if self.instruments is None else self.instruments[rows],
-        )
-
-    def labelled(self) -> np.ndarray:
-        """Tell the rows that have a label."""
-        return ~np.isnan(self.y)
-
-    def day_codes(self) -> np.ndarray:
-        """Give each row the number of its day; where days are unknown each row is one."""
-        if self.days is None:
-            return np.arange(len(self))
-        return pd.factorize(self.days, sort=True)[0]
-
-    def rows_by_day(self) -> list[np.ndarray]:
-        """Give the row numbers of each day: days in order, and stocks by name within a day.
-
-        So that sums over a day's stocks do not depend, in any bit, on the order of rows.
-        """
-        day = self.day_codes()
-        stock = np.zeros(len(self), dtype=int)
-        if self.instruments is not None:
-            codes, names = pd.factorize(self.instruments)
-            stock = names.astype(str).argsort().argsort()[codes]
-        order = np.lexsort((stock, day))
-        return np.split(order, np.flatnonzero(np.diff(day[order])) + 1)
-
-    def whole_days(self, rows: np.ndarray) -> np.ndarray:
-        """Widen a mask of rows to all the rows of their days."""
-        codes = self.day_codes()
-        return np.isin(codes, codes[rows])
-
-    def batch(self, rows: np.ndarray | slice) -> Batch:
-        """Take some of the rows as tensors: windows (B, T, F) and labels (B,)."""
-        return torch.from_numpy(gather(self.X, rows)), torch.from_numpy(self.y[rows])
-
-
-class FitData(NamedTuple):
-    """What a net is trained on: the training rows and, or None, the validation rows."""
-
-    train: Samples
-    valid: Samples | None
-
-
-class Batches:
-    """Iterates over samples in blocks of rows: shuffled anew each epoch, or in order.
-
-    The order of an epoch depends on the seed and the epoch's number alone, so that an
-    interrupted fit can go on where it stopped. The last block may be smaller; it is not dropped.
-    """
-
-    def __init__(
-        self, samples: Samples, batch_size: int, *, seed: int | None = None, first_epoch: int = 0
+        samples: Samples,
+        batch_size: int,
+        side_inputs: SideInputs | None = None,
+        *,
+        seed: int | None = None,
+        first_epoch: int = 0,
     ) -> None:
         self.samples = samples
         self.batch_size = batch_size
+        self.side_inputs = side_inputs or SideInputs()
         self.seed = seed
         self.epoch = first_epoch
 
@@ -116,7 +55,14 @@ class Batches:
         order = self._order(len(self.samples))
         for first in range(0, len(self.samples), self.batch_size):
             rows = slice(first, first + self.batch_size)
-            yield self.samples.batch(rows if order is None else order[rows])
+            yield self.batch_of(rows if order is None else order[rows])
+
+    def batch_of(self, rows: Any) -> Batch:
+        """Take some rows as tensors: windows (B, T, F), or a dict with them, and labels (B,)."""
+        y = torch.from_numpy(self.samples.y[rows])
+        inputs = look_up(self.samples, rows, self.side_inputs)
+        tensors = {name: torch.from_numpy(values) for name, values in inputs.items()}
+        return (tensors if len(tensors) > 1 else tensors["x"]), y
 
     def _order(self, n: int) -> np.ndarray | None:
         if self.seed is None:
@@ -130,20 +76,20 @@ class DayBatches(Batches):
     """Iterates over whole days, for modules that look across stocks.
 
     A batch is ``({"x": (D, S, T, F), "present": (D, S), ...}, y: (D, S))`` for D days of at most S
-    stocks. Where a day has fewer, the rest of its rows is not present: zeros, without a label.
+    stocks. A day with fewer stocks is filled up with rows that are not present: zeros, without a
+    label. ``batch_size`` counts days.
     """
 
     def __init__(
         self,
         samples: Samples,
-        days_per_batch: int,
-        context: Context,
+        batch_size: int,
+        side_inputs: SideInputs | None = None,
         *,
         seed: int | None = None,
         first_epoch: int = 0,
     ) -> None:
-        super().__init__(samples, days_per_batch, seed=seed, first_epoch=first_epoch)
-        self.context = context
+        super().__init__(samples, batch_size, side_inputs, seed=seed, first_epoch=first_epoch)
         self.days = samples.rows_by_day()
 
     def __iter__(self) -> Iterator[Batch]:
@@ -152,23 +98,50 @@ class DayBatches(Batches):
         for first in range(0, len(days), self.batch_size):
             yield self.batch_of(days[first : first + self.batch_size])
 
-    def batch_of(self, days: list[np.ndarray]) -> Batch:
-        """Lay the rows of some days out as a batch."""
-        samples, rows = self.samples, np.concatenate(days)
-        sizes = np.array([len(day) for day in days])
+    def batch_of(self, rows: list[np.ndarray]) -> Batch:
+        """Lay some days, each given by its rows, out as tensors (D, S, ...)."""
+        joined = np.concatenate(rows)
+        sizes = np.array([len(day) for day in rows])
         present = np.arange(sizes.max()) < sizes[:, None]
-        instruments = None if samples.instruments is None else samples.instruments[rows]
-        inputs = {"x": gather(samples.X, rows), **self.context(instruments, len(rows))}
+        inputs = look_up(self.samples, joined, self.side_inputs)
         padded = {name: _pad(values, present, 0) for name, values in inputs.items()}
         padded["present"] = torch.from_numpy(present)
-        return padded, _pad(samples.y[rows], present, np.nan)
+        return padded, _pad(self.samples.y[joined], present, np.nan)
 
 
-def gather(X: WindowArray | np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
-    """Take some windows as a fresh float32 array (B, T, F)."""
-    if isinstance(X, WindowArray):
-        return X.gather(rows).astype(np.float32, copy=False)
-    return X[rows].copy() if isinstance(rows, slice) else X.take(rows, axis=0)
+def look_up(samples: Samples, rows: Any, side_inputs: SideInputs) -> dict[str, np.ndarray]:
+    """Give the windows of some rows, named "x", and what there is beside them."""
+    x = gather(samples.X, rows)
+    if not side_inputs.names:
+        return {"x": x}
+    instruments = None if samples.instruments is None else samples.instruments[rows]
+    found = side_inputs.rows(instruments, len(x))
+    where = f"{type(side_inputs).__name__}.rows"
+    if not isinstance(found, Mapping):
+        raise TypeError(f"{where} must give a dict of arrays; got {type(found).__name__}.")
+    return {
+        "x": x,
+        **{
+            name: _check_side_input(found.get(name), f"{where}: {name!r}", instruments, len(x))
+            for name in side_inputs.names
+        },
+    }
+
+
+def _check_side_input(
+    values: Any, name: str, instruments: pd.Index | None, n_rows: int
+) -> np.ndarray:
+    """Check one side input, and make it an array of its own with floats in float32."""
+    array = np.array(values)
+    if array.dtype.kind not in "biuf" or array.ndim == 0 or len(array) != n_rows:
+        got = "nothing" if values is None else f"dtype {array.dtype} and shape {array.shape}"
+        raise ValueError(f"{name} must be an array of numbers for {n_rows} rows; got {got}.")
+    finite = np.isfinite(array).reshape(n_rows, -1).all(axis=1)
+    if not finite.all():
+        row = int(np.flatnonzero(~finite)[0])
+        stock = "" if instruments is None else f" of instrument {instruments[row]!r}"
+        raise ValueError(f"{name} must be finite; got {array[row]} in row {row}{stock}.")
+    return array.astype(np.float32) if array.dtype.kind == "f" else array
 
 
 def _pad(values: np.ndarray, present: np.ndarray, fill: float) -> torch.Tensor:

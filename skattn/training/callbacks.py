@@ -1,19 +1,19 @@
-"""skorch callbacks that every fit has."""
+"""The skorch callbacks of a fit."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.callback import CallbackContext
 from skorch.callbacks import Callback
 
 from skattn.metrics import ic_score, rank_ic_score
-from skattn.training.batches import Batch, Samples
+from skattn.training.batches import Batch
+from skattn.training.samples import Samples
 
-# What early stopping can watch: whether less is better.
+# What early stopping can watch, and whether a lower value is better.
 MONITORS = {"valid_loss": True, "valid_ic": False, "valid_rank_ic": False}
 _SCORES = {"valid_ic": ic_score, "valid_rank_ic": rank_ic_score}
 
@@ -30,7 +30,7 @@ class ValueClipping(Callback):
 
 
 class FiniteLoss(Callback):
-    """Stop with an error where training has diverged."""
+    """Raise an error where training has diverged."""
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Look at the epoch's loss."""
@@ -58,7 +58,7 @@ class ValidScore(Callback):
         """Keep the predictions."""
         if not training:
             predicted, inputs = y_pred.detach().cpu(), batch[0]
-            if net.cross_sectional:
+            if net.contract.cross_sectional:
                 predicted = predicted[inputs["present"]]
             self.predicted_.append(predicted.numpy())
 
@@ -66,8 +66,8 @@ class ValidScore(Callback):
         """Compute the score."""
         predicted, samples = np.concatenate(self.predicted_), dataset_valid
         self.predicted_ = []
-        # Batches of days come in the order of the days, others in that of the rows.
-        if net.cross_sectional:
+        # Batches of days come in the order of the days, other batches in the order of the rows.
+        if net.contract.cross_sectional:
             samples = samples.rows(np.concatenate(samples.rows_by_day()))
         score = _SCORES[self.name](samples.y, predicted, days=samples.days)
         if np.isnan(score):
@@ -78,37 +78,37 @@ class ValidScore(Callback):
         net.history.record(self.name, float(score))
 
 
-class EpochTasks(Callback):
-    """Report each epoch to scikit-learn's callbacks, and stop where one asks to."""
+class EpochHooks(Callback):
+    """Call a function at the beginning and another at the end of each epoch.
 
-    def __init__(self, estimator: BaseEstimator, context: CallbackContext, X: Any, y: Any) -> None:
-        self.estimator = estimator
-        self.context = context
-        self.X = X
-        self.y = y
+    Parameters
+    ----------
+    begin : callable
+        Called without arguments when an epoch begins.
+    end : callable
+        Called with the net when an epoch ends. Training stops where it returns True.
+    """
+
+    def __init__(self, begin: Callable[[], None], end: Callable[[Any], bool]) -> None:
+        self.begin = begin
+        self.end = end
+        self.is_open_ = False
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
-        """Open the epoch's task."""
-        self.epoch_ = self.context.subcontext(task_name="epoch")
-        self.epoch_.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
+        """Call ``begin``."""
+        self.is_open_ = True
+        self.begin()
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """Close the epoch's task."""
+        """Call ``end``, and stop training where it asks to."""
         if self._close(net):
             # skorch's way to end training.
             raise KeyboardInterrupt
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
-        """Close the task of an epoch that another callback has cut short."""
+        """Call ``end`` for an epoch that another callback has cut short."""
         self._close(net)
 
     def _close(self, net: Any) -> bool:
-        context, self.epoch_ = getattr(self, "epoch_", None), None
-        if context is None:
-            return False
-        return context.call_on_fit_task_end(
-            estimator=self.estimator,
-            X=self.X,
-            y=self.y,
-            reconstruction_attributes=lambda: {"net_": net.snapshot()},
-        )
+        was_open, self.is_open_ = self.is_open_, False
+        return was_open and bool(self.end(net))

@@ -1,8 +1,8 @@
-"""Fits that outlive their process: every epoch's end is stored, and a fit goes on from there.
+"""Fits that outlive their process: the end of every epoch is stored, and a fit resumes there.
 
-A directory is shared by any number of fits. Each has a folder there, named by a digest of all that
-its bits depend on, and in it a folder an epoch: ``weights.safetensors`` and ``state.pt``, which
-holds the rest and is read as tensors and numbers, never as code.
+Any number of fits may share a directory. Each fit has a folder there, named by a digest of
+everything that its bits depend on. The folder holds a folder for each epoch with two files:
+``weights.safetensors``, and ``state.pt``, which is read as tensors and numbers, never as code.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import pickle
 import re
 import shutil
 import threading
-import types
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -21,32 +20,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import safetensors.torch
 import torch
-from joblib.hashing import NumpyHasher
 from safetensors import SafetensorError
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PassthroughScoring
 from skorch.history import History
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
-from skattn.panel import WindowArray
-from skattn.training.batches import FitData, Samples
+from skattn.training.digest import FitIdentity, fit_digest
 from skattn.training.net import SequenceNet, StopTraining
+from skattn.training.samples import FitData
 
 WEIGHTS, STATE = "weights.safetensors", "state.pt"
 TEMPORARY = "tmp-"
-
-# What does not change the bits of an epoch, or is looked at in another way.
-LEFT_OUT = {
-    "checkpoint",
-    "device",
-    "max_epochs",
-    "pretrained",
-    "random_state",
-    "verbose",
-    "warm_start",
-}
 
 # What torch may read beside tensors and plain Python: the numbers and arrays of numpy that come
 # into a history and into some schedulers.
@@ -62,53 +48,67 @@ _NUMPY_NAMES = {f"{allowed.__module__}.{allowed.__qualname__}" for allowed in _N
 _reading = threading.Lock()
 
 
-def open_checkpoint(estimator: Any, net: SequenceNet, data: FitData) -> Checkpoint | None:
+def open_checkpoint(
+    directory: str | os.PathLike | None,
+    identity: FitIdentity,
+    net: SequenceNet,
+    data: FitData,
+    max_epochs: int,
+) -> Checkpoint | None:
     """Find what is stored of a fit, and load it.
 
     Parameters
     ----------
-    estimator : SequenceRegressor
-        Its ``checkpoint`` says where; None: nothing is stored.
+    directory : path or None
+        Where fits are stored. None: the fit is not stored.
+    identity : FitIdentity
+        What tells the fit from others in the directory.
     net : SequenceNet
         Initialized, with the weights and history that the fit starts from. Where an epoch is
-        stored, it gets that one's.
+        stored, the net gets the weights and history of that epoch.
     data : FitData
-        What it will be trained on.
+        What the net will be trained on.
+    max_epochs : int
+        Epochs that the fit adds to the history of the net.
+
+    Returns
+    -------
+    checkpoint : Checkpoint or None
 
     Raises
     ------
     ValueError
         The directory cannot be used, a parameter has no digest, or a stored epoch is damaged.
     """
-    if estimator.checkpoint is None:
+    if directory is None:
         return None
-    directory = Path(estimator.checkpoint)
+    directory = Path(directory)
     if directory.exists() and not directory.is_dir():
         raise ValueError(f"checkpoint={str(directory)!r} is a file; it must be a directory.")
-    folder = directory / f"{type(estimator).__name__}-{fit_digest(estimator, net, data)}"
+    folder = directory / f"{identity.model.__name__}-{fit_digest(identity, net, data)}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"checkpoint={str(directory)!r} cannot be written to: {error}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(f"checkpoint={str(directory)!r} cannot be written to: see {folder}.")
-    return Checkpoint(folder, net, estimator.max_epochs)
+    return Checkpoint(folder, net, max_epochs)
 
 
 class Checkpoint:
     """The stored epochs of one fit.
 
-    The last epoch of a fit that ended stays, so that fits which differ in ``max_epochs`` alone all
-    find theirs; other epochs go when a later one is there.
+    The last epoch of a fit that ended stays, so that fits which differ in ``max_epochs`` alone find
+    their own last epoch. Any other epoch is removed when a later epoch is stored.
 
     Parameters
     ----------
     folder : Path
-        Of this fit alone.
+        Folder of this fit alone.
     net : SequenceNet
         As for ``open_checkpoint``.
     epochs : int
-        How many the fit has in all.
+        Number of epochs that the fit adds.
     """
 
     def __init__(self, folder: Path, net: SequenceNet, epochs: int) -> None:
@@ -126,8 +126,8 @@ class Checkpoint:
     def fit_loop(self, net: SequenceNet, data: FitData, epochs: int) -> None:
         """Run epochs and store the end of each.
 
-        Not a callback: those that come after one that ends training are not called, and the state
-        to be stored is the one that all of them have left.
+        This is no callback: when a callback ends training, skorch does not call the callbacks
+        after it, and the stored state must be the state that all callbacks have left.
         """
         self._resume(net)
         for _ in range(epochs):
@@ -159,7 +159,7 @@ class Checkpoint:
         return None
 
     def _resume(self, net: SequenceNet) -> None:
-        """Bring back what the beginning of training resets."""
+        """Restore the state that the beginning of training has reset."""
         state, self._state = self._state, None
         if state is None:
             return
@@ -168,7 +168,7 @@ class Checkpoint:
                 callback.lr_scheduler_.load_state_dict(known)
             else:
                 vars(callback).update(known)
-        # A scheduler that begins takes a step.
+        # A scheduler takes a step when it begins, which changes the optimizer.
         net.optimizer_.load_state_dict(state["optimizer"])
         torch.set_rng_state(state["random"]["cpu"])
         if "cuda" in state["random"]:
@@ -189,7 +189,7 @@ class Checkpoint:
         state = {
             "stopped": stopped,
             "seed": net.seed,
-            # A row a batch would make each epoch slower to store than the one before.
+            # With a row for each batch, every epoch would take longer to store than the last.
             "history": [{**row, "batches": []} for row in net.history],
             "optimizer": net.optimizer_.state_dict(),
             "callbacks": [_state_of(callback) for callback in _stateful(net)],
@@ -200,14 +200,14 @@ class Checkpoint:
         try:
             self._put(target, files)
         except FileNotFoundError:
-            # The same fit begins in another process and has taken the folder for a leftover.
+            # The same fit has begun in another process, and has removed the folder as a leftover.
             self._put(target, files)
         for epoch in self._epochs():
             if epoch.number < number and not epoch.last:
                 _remove(epoch.folder)
 
     def _put(self, target: Path, files: Mapping[str, bytes]) -> None:
-        """Make a folder of files so that it is there whole or not at all."""
+        """Make a folder of files, so that either the whole folder exists or nothing does."""
         making = self.folder / f"{TEMPORARY}{uuid.uuid4().hex}"
         making.mkdir(parents=True)
         for name, content in files.items():
@@ -221,7 +221,7 @@ class Checkpoint:
         except OSError:
             if not target.exists():
                 raise
-            # The same fit runs in another process, which was here first.
+            # The same fit runs in another process, which has stored this epoch first.
             _remove(making)
         _sync(self.folder)
 
@@ -250,8 +250,8 @@ class Checkpoint:
     def _damaged(self, path: Path, error: Exception) -> ValueError:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         return ValueError(
-            f"checkpoint: {path} cannot be gone on from ({why}). Delete the folder {self.folder} "
-            f"to train this fit from its start."
+            f"checkpoint: {path} is damaged ({why}). Delete the folder {self.folder} to train this "
+            f"fit from its start."
         )
 
 
@@ -262,7 +262,7 @@ class _Epoch(NamedTuple):
 
 
 def _stateful(net: SequenceNet) -> list[Callback]:
-    """Callbacks of skorch that remember earlier epochs, in an order that the parameters fix."""
+    """List skorch's callbacks that remember earlier epochs; the parameters fix their order."""
     kinds = (EarlyStopping, LRScheduler, PassthroughScoring)
     return [callback for _, callback in net.callbacks_ if isinstance(callback, kinds)]
 
@@ -274,7 +274,7 @@ def _state_of(callback: Callback) -> dict:
 
 
 def _packed(state: dict) -> bytes:
-    """Serialize, and refuse what could not be read again."""
+    """Serialize the state, and refuse values that could not be read again."""
     file = io.BytesIO()
     try:
         torch.save(state, file)
@@ -291,7 +291,7 @@ def _packed(state: dict) -> bytes:
 
 
 def _remove(folder: Path) -> None:
-    """Take a folder away at once, so that none sees half of it."""
+    """Remove a folder in one step, so that no process sees half of it."""
     away = folder.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
     with suppress(FileNotFoundError):
         folder.rename(away)
@@ -299,7 +299,7 @@ def _remove(folder: Path) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Have the names in a folder written to the disk."""
+    """Write the names in a folder to the disk."""
     if not hasattr(os, "O_DIRECTORY"):
         return  # Windows does not open folders
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -307,86 +307,3 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def fit_digest(estimator: Any, net: SequenceNet, data: FitData) -> str:
-    """Digest of all that determines the bits of a fit, ``max_epochs`` aside.
-
-    Parameters
-    ----------
-    estimator : SequenceRegressor
-        Its class and parameters. Functions and classes count by name: their code is not looked at.
-    net : SequenceNet
-        Before training: its kind of device, its seed where ``random_state`` fixes it, and the
-        weights that do not come from the seed.
-    data : FitData
-        The rows.
-
-    Returns
-    -------
-    digest : str
-        32 hexadecimal digits.
-
-    Raises
-    ------
-    ValueError
-        A parameter cannot be pickled, such as a lambda.
-    """
-    start = net.module_.state_dict()
-    if not net.history:
-        given = estimator.pretrained is not None
-        names = estimator.pretrained_report_.loaded if given else ()
-        start = {name: start[name] for name in names}
-    known = {
-        "class": type(estimator),
-        "device": torch.device(net.device).type,
-        "seed": None if estimator.random_state is None else net.seed,
-        "start": (len(net.history), start),
-        "train": _parts(data.train),
-        "valid": None if data.valid is None else _parts(data.valid),
-    }
-    digests = {name: _Hasher(coerce_mmap=True).hash(value) for name, value in known.items()}
-    for name, value in estimator.get_params(deep=False).items():
-        if name in LEFT_OUT:
-            continue
-        try:
-            digests[f"parameter {name}"] = _Hasher(coerce_mmap=True).hash(value)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"checkpoint tells fits apart by their parameters, but {name}={value!r} cannot be "
-                f"pickled: {error.args[0]}. Use functions and classes that a module defines."
-            ) from error
-    return _Hasher().hash(digests)
-
-
-class _Hasher(NumpyHasher):
-    """joblib's hash, of tensors by value, and of functions and classes by name.
-
-    joblib's own hashes tensors by their address and looks functions up, which fails in the
-    processes of a search for those that a script defines.
-    """
-
-    def save(self, obj: Any) -> None:
-        if isinstance(obj, torch.Tensor):
-            flat = obj.detach().cpu().contiguous().reshape(-1)
-            obj = ("tensor", str(obj.dtype), tuple(obj.shape), flat.view(torch.uint8).numpy())
-        elif isinstance(obj, (type, types.FunctionType)):
-            if "<" in obj.__qualname__:
-                raise pickle.PicklingError(f"{obj.__qualname__} has no name of its own")
-            obj = ("global", obj.__module__, obj.__qualname__)
-        super().save(obj)
-
-
-def _parts(samples: Samples) -> tuple:
-    """What determines the batches of some samples, in a form that is quick to hash."""
-    X, days, instruments = samples.X, samples.days, samples.instruments
-    if isinstance(X, WindowArray):
-        # Its index is in the days and instruments.
-        windows: Any = {name: value for name, value in vars(X).items() if name != "index"}
-    else:
-        windows = np.ascontiguousarray(X)
-    names: Any = None
-    if instruments is not None:
-        codes, unique = pd.factorize(instruments)
-        names = codes, unique.tolist()
-    return windows, samples.y, None if days is None else days.asi8, names

@@ -18,11 +18,11 @@ def chronological_holdout(
     days : DatetimeIndex of length N, or None
         Trading day of each row. None: rows are in time order, each a day of its own.
     labelled : ndarray of bool, shape (N,)
-        Rows that have a label. Days without any count for nothing.
+        Rows that have a label. Days without a label are not counted.
     fraction : float
         Share of the labelled days to hold out, rounded up.
     purge : int
-        Days dropped between the two parts, whose labels reach into the held-out days.
+        Days dropped between the two parts, because their labels reach into the held-out days.
 
     Returns
     -------

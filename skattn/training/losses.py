@@ -1,4 +1,4 @@
-"""Losses that pass over unlabelled rows."""
+"""Losses over the labelled rows of a batch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ LOSSES: dict[str, type[nn.Module]] = {"mse": nn.MSELoss, "mae": nn.L1Loss, "hube
 
 
 class MaskedLoss(nn.Module):
-    """Another loss over the labelled rows of a batch: those whose label is not NaN.
+    """A loss over the labelled rows of a batch: the rows whose label is not NaN.
 
     Parameters
     ----------
     loss : {"mse", "mae", "huber"} or callable
-        ``loss(predicted, y)`` of two tensors of shape (B,) that gives a scalar.
+        ``loss(predicted, y)`` takes two tensors of shape (B,) and returns a scalar tensor.
 
     Examples
     --------
@@ -29,11 +29,11 @@ class MaskedLoss(nn.Module):
 
     def __init__(self, loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
-        # A copy: a fit leaves what it was given as it was.
+        # A copy, so that a fit does not change the object that the user passed.
         self.loss = LOSSES[loss]() if isinstance(loss, str) else copy.deepcopy(loss)
 
     def forward(self, predicted: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        """Loss of the labelled rows."""
+        """Compute the loss of the labelled rows."""
         if predicted.shape != y.shape:
             # Torch would broadcast (B, 1) and (B,) to (B, B) and train on nonsense.
             raise ValueError(

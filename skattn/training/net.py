@@ -6,15 +6,16 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from skorch.utils import to_tensor
 
-from skattn.training.batches import Batches, Context, DayBatches, FitData, Samples
-from skattn.training.blocks import by_rows
+from skattn.kernels import by_rows
+from skattn.training.batches import Batches, DayBatches
+from skattn.training.module import ModuleContract
+from skattn.training.samples import FitData, Samples
+from skattn.training.side_inputs import SideInputs
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "adam": torch.optim.Adam,
@@ -28,25 +29,15 @@ PRECISIONS = ("float32", "bf16")
 
 
 class StopTraining(Exception):  # noqa: N818 - nothing went wrong
-    """A callback has ended training; skorch's use KeyboardInterrupt, as a user's Ctrl-C does."""
-
-
-def no_context(instruments: pd.Index | None, n_rows: int) -> Mapping[str, np.ndarray]:
-    """Give the module nothing beside the windows."""
-    return {}
+    """A callback has ended training. skorch uses KeyboardInterrupt, as a user's Ctrl-C does."""
 
 
 class SequenceNet(NeuralNet):
-    """skorch's training loop over whole blocks of windows.
+    """skorch's training loop over whole batches of windows.
 
-    It differs from its parent in where batches come from (rows are gathered a block at a time,
-    where skorch's default fetches them one by one), in the forward pass (its precision, and rows
-    on several threads), and in compiling the module in place, so that the names of its weights
-    stay.
-
-    A module whose rows do not see each other may say so with an attribute ``block_rows``: on a CPU
-    that many rows at a time are then computed on a thread of their own. One that looks across
-    stocks has a true attribute ``cross_sectional`` and gets batches of whole days.
+    It differs from its parent in three points. Rows are gathered a batch at a time, where skorch
+    fetches them one by one. The forward pass has a precision and computes rows on several threads.
+    The module is compiled in place, so that the names of its weights stay.
 
     Parameters
     ----------
@@ -55,11 +46,13 @@ class SequenceNet(NeuralNet):
     precision : {"float32", "bf16"}, default="float32"
         "bf16" runs the forward pass under autocast.
     seed : int, default=0
-        Of the order of the batches.
+        Seed of the order of the batches.
+    contract : ModuleContract, default=ModuleContract()
+        What the module declares.
     days_per_batch : int, default=1
         Days in a batch, for a module that looks across stocks.
-    context : callable, default=no_context
-        What such a module gets beside the windows, by the instruments of the rows.
+    side_inputs : SideInputs, default=SideInputs()
+        What the module gets beside the windows.
     """
 
     def __init__(
@@ -67,15 +60,17 @@ class SequenceNet(NeuralNet):
         *args: Any,
         precision: str = "float32",
         seed: int = 0,
+        contract: ModuleContract | None = None,
         days_per_batch: int = 1,
-        context: Context = no_context,
+        side_inputs: SideInputs | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.precision = precision
         self.seed = seed
+        self.contract = contract or ModuleContract()
         self.days_per_batch = days_per_batch
-        self.context = context
+        self.side_inputs = side_inputs or SideInputs()
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -87,7 +82,7 @@ class SequenceNet(NeuralNet):
         return [*callbacks, ("print_log", PrintLog())] if self.verbose else callbacks
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; where one ends training in skorch's way, say so unmistakably."""
+        """Call the callbacks; turn skorch's way to end training into StopTraining."""
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as stop:
@@ -100,18 +95,13 @@ class SequenceNet(NeuralNet):
         return X.train, X.valid
 
     def get_iterator(self, dataset: Samples, training: bool = False) -> Batches:
-        """Blocks of rows, or of days: shuffled for training, else in order."""
+        """Batches of rows, or of days: shuffled for training, else in order."""
         shuffled = {"seed": self.seed, "first_epoch": len(self.history)} if training else {}
-        if self.cross_sectional:
-            # Where days are unknown each row is one, and batches are as large as other models'.
+        if self.contract.cross_sectional:
+            # Where days are unknown each row is a day, and a batch has batch_size of these.
             size = self.batch_size if dataset.days is None else self.days_per_batch
-            return DayBatches(dataset, size, self.context, **shuffled)
-        return Batches(dataset, self.batch_size, **shuffled)
-
-    @property
-    def cross_sectional(self) -> bool:
-        """Whether the module looks across the stocks of a day."""
-        return getattr(self.module_, "cross_sectional", False)
+            return DayBatches(dataset, size, self.side_inputs, **shuffled)
+        return Batches(dataset, self.batch_size, self.side_inputs, **shuffled)
 
     def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
         """Compile the module in place."""
@@ -122,20 +112,52 @@ class SequenceNet(NeuralNet):
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
         """Forward pass of a batch, in the precision asked for; float32 comes out."""
         x = to_tensor(x, device=self.device)
-        if isinstance(x, Mapping):
-            return self.forward_block(**x)
-        block_rows = getattr(self.module_, "block_rows", None)
-        if block_rows and not (self.compile and self.module_.training):
-            return by_rows(self.forward_block, x, self.module_, block_rows)
-        return self.forward_block(x)
+        inputs = dict(x) if isinstance(x, Mapping) else {"x": x}
+        block_rows = self.contract.block_rows
+        is_compiled = self.compile and self.module_.training
+        if self.contract.cross_sectional or not block_rows or is_compiled:
+            return self.compute(**inputs)
 
-    def forward_block(self, x: torch.Tensor, **context: torch.Tensor) -> torch.Tensor:
-        """Forward pass of rows as they are, in the precision asked for; compiled in training."""
+        def compute(*parts: torch.Tensor) -> torch.Tensor:
+            return self.compute(**dict(zip(inputs, parts, strict=True)))
+
+        return by_rows(compute, tuple(inputs.values()), self.module_, block_rows)
+
+    def compute(self, x: torch.Tensor, **beside: torch.Tensor) -> torch.Tensor:
+        """Call the module on rows at once, in the precision asked for; compiled in training."""
         module = self.module_ if self.module_.training else self.module_.forward
         if self.precision == "float32":
-            return module(x, **context)
+            return self._check_output(module(x, **beside), x)
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
-            return module(x, **context).float()
+            return self._check_output(module(x, **beside), x).float()
+
+    def _check_output(self, predicted: Any, x: torch.Tensor) -> torch.Tensor:
+        """Raise where ``forward`` does not give one value a row that training can improve."""
+        forward = f"{type(self.module_).__name__}.forward"
+        shape = x.shape[:2] if self.contract.cross_sectional else x.shape[:1]
+        if not isinstance(predicted, torch.Tensor) or predicted.shape != shape:
+            is_tensor = isinstance(predicted, torch.Tensor)
+            got = f"shape {tuple(predicted.shape)}" if is_tensor else type(predicted).__name__
+            raise ValueError(
+                f"{forward} must give one value a row, a tensor of shape {tuple(shape)}; it gave "
+                f"{got}. Where the last axis has one value, end forward with [..., 0]."
+            )
+        if torch.is_grad_enabled() and not predicted.requires_grad:
+            raise ValueError(
+                f"{forward} gives predictions that do not depend on any parameter to train: it "
+                f"detaches them, or freeze holds all that they depend on."
+            )
+        return predicted
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> SequenceNet:
+        """Make the optimizer, and name the parameters where torch refuses them."""
+        try:
+            return super().initialize_optimizer(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"optimizer={self.optimizer.__name__} cannot be made with lr={self.lr} and the "
+                f"weight_decay given: {error}"
+            ) from error
 
     def get_loss(
         self, y_pred: torch.Tensor, y_true: torch.Tensor, X: Any = None, training: bool = False

@@ -20,23 +20,23 @@ def load_weights(module: nn.Module, source: Any) -> Bunch:
     Parameters
     ----------
     module : torch.nn.Module
-        Its parameters and buffers are overwritten in place.
+        Module whose parameters and buffers are overwritten in place.
     source : path, state dict, or fitted skattn regressor (also in a FrozenEstimator)
         A file is read with ``weights_only=True``: it can hold tensors and no code.
 
     Returns
     -------
     report : Bunch
-        Lists of names: ``loaded``, ``missing`` (the module's that the source lacks or has in
-        another shape) and ``unexpected`` (the source's that fit nothing).
+        Lists of names: ``loaded``; ``missing``, weights of the module that the source lacks or has
+        in another shape; and ``unexpected``, weights of the source that match none of the module.
 
     Raises
     ------
     ValueError
-        The file cannot be read as weights, nothing in it matches, or it has an LSTM where the
-        module has a GRU or the other way round.
+        The file cannot be read as weights, no weight in the file matches, or the file has an LSTM
+        where the module has a GRU, or a GRU where the module has an LSTM.
     TypeError
-        The source is none of the above.
+        The source is of another kind.
     """
     weights = _read(source)
     own = module.state_dict()
@@ -46,7 +46,7 @@ def load_weights(module: nn.Module, source: Any) -> Bunch:
         for name, value in weights.items()
         if name in own and value.shape == own[name].shape
     }
-    # A bias of one number fits anything; what was learned is in the matrices.
+    # A bias of one number fits any module; the learned weights are matrices.
     has_matrices = any(value.ndim > 1 for value in own.values())
     if not any(value.ndim > 1 or not has_matrices for value in fits.values()):
         raise ValueError(
@@ -67,7 +67,7 @@ def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
     Parameters
     ----------
     module : torch.nn.Module
-        Its parameters' ``requires_grad`` is set, True for all others.
+        Module whose parameters get ``requires_grad``: False for the named ones, True for others.
     names : sequence of str
         Names, or their beginnings up to a dot: "rnn" holds everything in ``module.rnn``.
 
@@ -84,6 +84,8 @@ def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
     if unknown:
         parts = sorted({p.split(".")[0] for p in parameters})
         raise ValueError(f"freeze={unknown} matches no parameter; the module has {parts}.")
+    if not parameters:
+        raise ValueError(f"{type(module).__name__} has no parameters to train.")
     held = {p for group in frozen.values() for p in group}
     if len(held) == len(parameters):
         raise ValueError(f"freeze={list(names)} leaves nothing to train.")
@@ -130,12 +132,12 @@ def _read(source: Any) -> Mapping[str, torch.Tensor]:
     return weights
 
 
-# Gates of a recurrent unit, by which its kind is told.
+# The number of gates tells the kind of a recurrent unit.
 UNITS = {3: "gru", 4: "lstm"}
 
 
 def _check_base(weights: Mapping[str, torch.Tensor], own: Mapping[str, torch.Tensor]) -> None:
-    """Where both have a recurrent network of the same name, it must be of the same kind."""
+    """Raise where recurrent networks of the same name have units of different kinds."""
     for name in own:
         if name.endswith("weight_hh_l0") and name in weights:
             theirs, ours = (UNITS.get(_gates(state[name])) for state in (weights, own))

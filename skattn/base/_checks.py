@@ -1,0 +1,76 @@
+"""Checks of what a regressor is given, which set or compare what it was fitted on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from skattn.panel import WindowArray, days_of
+from skattn.panel.internal import check_panel_input
+from skattn.training import (
+    Samples,
+    SequenceNet,
+    make_samples,
+    refuse_flat_windows,
+    warn_of_lost_index,
+)
+from skattn.utils import warn_user
+
+
+def check_windows(estimator: BaseEstimator, X: Any, *, reset: bool) -> WindowArray | np.ndarray:
+    """Check X and make it a WindowArray or a float32 ndarray of shape (N, T, F)."""
+    if isinstance(X, pd.DataFrame):
+        refuse_flat_windows(X, type(estimator).__name__)
+    X = check_panel_input(estimator, X, reset=reset, dtype=np.float32)
+    if isinstance(X, WindowArray) or X.ndim == 3:
+        return X
+    if reset:
+        estimator.n_steps_in_ = X.shape[1]
+    return X[:, :, None]
+
+
+def check_samples(
+    estimator: BaseEstimator,
+    X: Any,
+    y: Any,
+    days: Any,
+    instruments: Any,
+    *,
+    reset: bool,
+    suffix: str = "",
+) -> Samples:
+    """Check X, y, days and instruments, and make samples of them."""
+    if y is None:
+        raise ValueError(
+            f"{type(estimator).__name__} requires y to be passed, but the target y is None."
+        )
+    windows = check_windows(estimator, X, reset=reset)
+    knows_days = days_of(None, X, required=False) is not None
+    if estimator.input_kind_ != "windows" and not suffix and not knows_days:
+        warn_of_lost_index(windows.shape[1], y)
+    return make_samples(windows, X, y, days=days, instruments=instruments, suffix=suffix)
+
+
+def check_days(
+    estimator: BaseEstimator,
+    net: SequenceNet,
+    samples: Samples,
+    *,
+    fitting: bool,
+    name: str = "X",
+) -> None:
+    """Look at what the module needs to know of its rows: their days and instruments."""
+    if net.contract.cross_sectional:
+        knew_days = fitting or getattr(estimator, "_fit_knew_days", True)
+        if samples.days is None and knew_days:
+            warn_user(
+                f"{type(estimator).__name__} looks across the stocks of a day, but the days of "
+                f"{name} are not known: each row is taken for a day of its own. Give {name} an "
+                f"index with a level 'datetime'{', or pass days=' if name == 'X' else ''}."
+            )
+        if fitting and name == "X":
+            estimator._fit_knew_days = samples.days is not None
+    net.side_inputs.check(samples.instruments, fitting=fitting)

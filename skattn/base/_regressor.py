@@ -1,0 +1,400 @@
+"""SequenceRegressor: the scikit-learn face of a torch module over (N, T, F) windows."""
+
+from __future__ import annotations
+
+import copy
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.metrics import r2_score
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from torch import nn
+
+from skattn.base._checks import check_days, check_samples, check_windows
+from skattn.base._epochs import epoch_hooks
+from skattn.labels import check_labels
+from skattn.panel import align_y, days_of, instruments_of
+from skattn.training import (
+    FitData,
+    FitIdentity,
+    Samples,
+    SequenceNet,
+    SideInputs,
+    TrainingParameters,
+    attention_maps,
+    check_side_inputs,
+    draw_seed,
+    hold_out,
+    load_weights,
+    make_net,
+    make_samples,
+    open_checkpoint,
+    pick_device,
+    predict_rows,
+    run_epochs,
+    seeded,
+    select_training_parameters,
+    to_float32,
+    trainable,
+)
+from skattn.utils import PanelRegressorTags
+
+FITTED = ("net_", "history_", "n_iter_", "pretrained_report_")
+
+
+class SequenceRegressor(
+    TrainingParameters, CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
+):
+    """Base of the regressors: everything but the architecture.
+
+    A model subclasses it, declares its parameters as annotated attributes and implements
+    ``build_module``. What the module may declare is written in ``skattn/training/module.py``.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from skattn import SequenceRegressor, parameter
+    >>> class LastStep(nn.Module):
+    ...     def __init__(self, n_features, bias):
+    ...         super().__init__()
+    ...         self.out = nn.Linear(n_features, 1, bias=bias)
+    ...
+    ...     def forward(self, x):
+    ...         return self.out(x[:, -1])[:, 0]
+    >>> class LastStepRegressor(SequenceRegressor):
+    ...     bias: bool = parameter(True, doc="Whether there is an intercept.")
+    ...
+    ...     def build_module(self, n_steps, n_features):
+    ...         return LastStep(n_features, self.bias)
+    >>> LastStepRegressor(lr=0.1)
+    LastStepRegressor(lr=0.1)
+    """
+
+    _attributes_doc: ClassVar[str] = """
+        net_ : skattn.training.SequenceNet
+            The skorch net, with history, optimizer and callbacks.
+        module_ : torch.nn.Module
+            The trained module.
+        history_ : DataFrame
+            What skorch records by epoch: losses, duration (seconds), best epoch so far.
+        n_iter_ : int
+            Number of epochs that were run.
+        n_features_in_ : int
+            Features F of a window; columns of a 2-D X.
+        n_steps_in_ : int
+            Steps T of a window.
+        feature_names_in_ : ndarray of str
+            Names of the columns, where X is a DataFrame.
+        input_kind_ : str
+            What X was in ``fit``: "windows" (three dimensions), "array" or "table" (two).
+        pretrained_report_ : Bunch
+            Names of the weights that were loaded, missing and unexpected, where ``pretrained``
+            was given.
+        """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        if "__post_init__" in cls.__dict__:
+            raise TypeError(
+                f"{cls.__name__} must not define __post_init__: scikit-learn wants parameters "
+                f"stored as they are given. What follows from them belongs into build_module."
+            )
+        super().__init_subclass__(**kwargs)
+
+    @abstractmethod
+    def build_module(self, n_steps: int, n_features: int) -> nn.Module:
+        """Make the torch module for windows of T steps and F features.
+
+        It is called on a copy of the regressor that has the parameters only, checked and with
+        numpy's numbers as plain ones: it reads parameters and stores nothing.
+
+        Parameters
+        ----------
+        n_steps, n_features : int
+            T and F of the windows seen in ``fit``.
+
+        Returns
+        -------
+        module : torch.nn.Module
+            ``forward(x)`` takes (B, T, F) to (B,). See ``skattn/training/module.py`` for what else
+            it may declare.
+        """
+
+    def make_side_inputs(self) -> SideInputs:
+        """Make what the module gets beside the windows, such as the sector of each stock.
+
+        Returns
+        -------
+        side_inputs : SideInputs
+            By default nothing.
+        """
+        return SideInputs()
+
+    @with_callbacks
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        days: Any = None,
+        instruments: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> SequenceRegressor:
+        """Train on windows.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
+            The windows.
+        y : array-like of shape (N,)
+            Labels. NaN means unlabelled: the row is not trained on. Where y has a (datetime,
+            instrument) index and X is a 2-D array, a warning says that X may have lost its index.
+        days : array-like of dates, shape (N,), default=None
+            Trading day of each row. None: from the index of X, else of y.
+        instruments : array-like of shape (N,), default=None
+            Stock of each row, for models that look across stocks. None: from the index of X, else
+            of y.
+        X_val, y_val : like X and y, default=None
+            Rows for validation, in place of the last days of X. They should begin as many days
+            after X as labels reach ahead; where the days of both are known, a warning says so.
+
+        Returns
+        -------
+        self : SequenceRegressor
+
+        Raises
+        ------
+        ValueError
+            A parameter is out of range; X has NaN or infinity; y has infinity or no label; there
+            are too few days to hold any out; training diverges.
+        """
+        settings = self._checked_parameters()
+        parameters = select_training_parameters(settings)
+        if (X_val is None) != (y_val is None):
+            raise ValueError("X_val and y_val go together; got only one of them.")
+        goes_on = parameters.warm_start and hasattr(self, "net_")
+        if not goes_on:
+            # Should this fit fail, no half of the last fit is left.
+            for name in FITTED:
+                self.__dict__.pop(name, None)
+        samples = check_samples(self, X, y, days, instruments, reset=not goes_on)
+        valid = None
+        if X_val is not None:
+            valid = check_samples(self, X_val, y_val, None, None, reset=False, suffix="_val")
+        seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
+        with seeded(seed, device):
+            old = self.net_ if goes_on else None
+            net, loaded = self._make_net(settings, parameters, device, seed, old)
+            check_days(self, net, samples, fitting=True)
+            if valid is not None:
+                check_days(self, net, valid, fitting=True, name="X_val")
+            whole_days = net.contract.cross_sectional
+            data = hold_out(parameters, samples, valid, y, whole_days=whole_days)
+            identity = FitIdentity(type(self), settings, loaded)
+            epochs = parameters.max_epochs
+            checkpoint = open_checkpoint(parameters.checkpoint, identity, net, data, epochs)
+            epochs = epochs if checkpoint is None else checkpoint.epochs_left(net)
+            context = self._init_callback_context(max_subtasks=epochs)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            hooks = epoch_hooks(self, context, X, y)
+            run_epochs(parameters, net, data, epochs, hooks=hooks, checkpoint=checkpoint)
+        self._keep(net)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
+        return self
+
+    def partial_fit(
+        self, X: Any, y: Any, *, days: Any = None, instruments: Any = None
+    ) -> SequenceRegressor:
+        """Train one more epoch, on these rows and without early stopping.
+
+        Weights and the optimizer's state go on from the last call. The first call makes them, and
+        the parameters of that call stay.
+
+        Parameters
+        ----------
+        X, y, days, instruments
+            As for ``fit``.
+
+        Returns
+        -------
+        self : SequenceRegressor
+        """
+        first = not hasattr(self, "net_")
+        settings = self._checked_parameters()
+        parameters = select_training_parameters(settings)
+        samples = check_samples(self, X, y, days, instruments, reset=first)
+        seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
+        # Each call draws other dropout masks.
+        with seeded(seed + (0 if first else self.n_iter_), device):
+            if first:
+                net, _ = self._make_net(settings, parameters, device, seed)
+            else:
+                # A copy: where this call fails, the last net is still whole.
+                net = copy.deepcopy(self.net_)
+                net.torch_compile(net.module_, "module")  # copies are not compiled
+            check_days(self, net, samples, fitting=True)
+            train = trainable(samples, whole_days=net.contract.cross_sectional)
+            run_epochs(parameters, net, FitData(train, None), 1)
+        self._keep(net)
+        return self
+
+    def predict(self, X: Any, *, days: Any = None, instruments: Any = None) -> np.ndarray:
+        """Predict the label of each window.
+
+        A row's prediction is the same, bit for bit, whatever rows it is predicted with; for models
+        that look across stocks, whatever other days there are. For that, rows are computed in
+        blocks of always the same size, however few are asked for.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
+            Windows of the fitted shape.
+        days, instruments : array-like of shape (N,), default=None
+            As for ``fit``; used by models that look across stocks.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (N,), float32
+        """
+        return predict_rows(*self._rows_to_apply(X, days, instruments))
+
+    def attend(self, X: Any, *, days: Any = None, instruments: Any = None) -> dict[str, np.ndarray]:
+        """Compute the attention maps of each window, by name.
+
+        ``skattn.inspection.attention_weights`` gives them with labels.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
+            Windows of the fitted shape.
+        days, instruments : array-like of shape (N,), default=None
+            As for ``predict``.
+
+        Returns
+        -------
+        maps : dict of str to ndarray of shape (N, ...)
+            Empty for a model without attention. Maps over the stocks of a day are as wide as the
+            largest day, and NaN beyond a day's own stocks, which come in the order of their names.
+        """
+        check_is_fitted(self)
+        if not self.net_.contract.attends:
+            return {}
+        return attention_maps(*self._rows_to_apply(X, days, instruments))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Coefficient of determination (R²) of the labelled rows.
+
+        Parameters
+        ----------
+        X : WindowArray or array-like of shape (N, T, F), or (N, T)
+            Windows.
+        y : array-like of shape (N,)
+            Labels; NaN rows are left out.
+        sample_weight : array-like of shape (N,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        r2 : float
+        """
+        check_consistent_length(X, y, sample_weight)
+        align_y(X, y)
+        labels = to_float32(check_labels(y), "y")
+        known = ~np.isnan(labels)
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        predicted = self.predict(
+            X,
+            days=days_of(None, X, y, required=False),
+            instruments=instruments_of(y) if instruments_of(X) is None else None,
+        )
+        return r2_score(labels[known], predicted[known], sample_weight=weight)
+
+    def check_rows(self, X: Any, *, days: Any = None, instruments: Any = None) -> Samples:
+        """Check rows to predict, and find their days and instruments.
+
+        Parameters
+        ----------
+        X, days, instruments
+            As for ``predict``.
+
+        Returns
+        -------
+        samples : skattn.training.Samples
+            The rows, with unknown labels.
+        """
+        check_is_fitted(self)
+        windows = check_windows(self, X, reset=False)
+        return make_samples(windows, X, None, days=days, instruments=instruments)
+
+    def _rows_to_apply(self, X: Any, days: Any, instruments: Any) -> tuple[SequenceNet, Samples]:
+        samples = self.check_rows(X, days=days, instruments=instruments)
+        check_days(self, self.net_, samples, fitting=False)
+        return self.net_, samples
+
+    def _make_net(
+        self,
+        settings: dict[str, Any],
+        parameters: TrainingParameters,
+        device: str,
+        seed: int,
+        old: SequenceNet | None = None,
+    ) -> tuple[SequenceNet, list[str]]:
+        """Make the net, and give the names of the weights that were loaded into it."""
+        name, model = type(self).__name__, type(self)(**settings)
+        n_fields = self.n_features_in_ if self.input_kind_ == "windows" else 1
+        module = model.build_module(self.n_steps_in_, n_fields)
+        if not isinstance(module, nn.Module):
+            raise TypeError(
+                f"{name}.build_module must give a torch.nn.Module; got {type(module).__name__}."
+            )
+        loaded: list[str] = []
+        if old is None and parameters.pretrained is not None:
+            self.pretrained_report_ = load_weights(module, parameters.pretrained)
+            loaded = self.pretrained_report_.loaded
+        net = make_net(
+            parameters,
+            module,
+            check_side_inputs(model.make_side_inputs(), name),
+            device=device,
+            seed=seed,
+            days_per_batch=settings.get("days_per_batch", 1),
+            old=old,
+        )
+        if net.contract.cross_sectional and "days_per_batch" not in settings:
+            raise TypeError(
+                f"{name} builds a module with cross_sectional = True, but is no "
+                f"skattn.base.CrossSectionalRegressor: derive it from that class, whose "
+                f"days_per_batch says how many days a training step takes."
+            )
+        if "days_per_batch" in settings and not net.contract.cross_sectional:
+            raise TypeError(
+                f"{name} has days_per_batch, but its module {type(module).__name__} does not "
+                f"declare cross_sectional = True, so that it gets rows and not days."
+            )
+        return net, loaded
+
+    def _keep(self, net: SequenceNet) -> None:
+        net.module_.eval()
+        self.net_ = net
+        epochs = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+        self.history_ = pd.DataFrame(epochs).set_index("epoch")
+        self.n_iter_ = len(net.history)
+
+    @property
+    def module_(self) -> nn.Module:
+        """The trained torch module."""
+        return self.net_.module_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.regressor_tags = PanelRegressorTags(takes_unlabelled=True)
+        return tags

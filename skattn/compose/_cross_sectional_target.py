@@ -1,0 +1,249 @@
+"""Train a regressor on labels that are scaled within each day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_regressor
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import RegressorTags, Tags, get_tags
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+
+from skattn.compose._routing import is_named, known_predict_params, route
+from skattn.compose._scaled_label import scale_label
+from skattn.compose._unlabelled import drop_unlabelled
+from skattn.metrics import rank_ic_score
+from skattn.panel import align_y, days_of, instruments_of
+from skattn.parameters import MISSING, DeclaredParameters, parameter, shown
+from skattn.preprocessing import METHODS
+from skattn.utils import PanelRegressorTags, takes_unlabelled
+
+
+class CrossSectionalTarget(
+    DeclaredParameters, CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
+):
+    """Train a regressor on the label scaled within each day.
+
+    A model that compares stocks cannot predict the move of the whole market on a day. Scaling the
+    labels within each day removes the market's move and limits outliers. Only the training labels
+    are scaled; predictions are returned as the regressor makes them. ``score`` compares predictions
+    with the unscaled label by the mean daily rank IC. R² would not be meaningful, because
+    predictions have the scale of the scaled label.
+
+    Parameters
+    ----------
+    regressor : scikit-learn regressor
+        Regressor to train: a model of skattn, any other regressor, or a Pipeline or search around
+        a regressor. The regressor is cloned.
+    method : {"rank", "zscore", "robust"}, default="rank"
+        Scaling method of the label; see :class:`CrossSectionalScaler`.
+
+    Attributes
+    ----------
+    regressor_ : scikit-learn regressor
+        The trained clone.
+    n_features_in_ : int
+        Number of features of the trained regressor.
+    feature_names_in_ : ndarray of str
+        Feature names of the trained regressor, if X had names.
+
+    See Also
+    --------
+    CrossSectionalScaler : Scaling of features within each day.
+    sklearn.compose.TransformedTargetRegressor : Label transformations that can be inverted.
+
+    Notes
+    -----
+    *Days.* The days come from ``days``, else from the index of X, else from the index of y. The
+    days of ``y_val`` come from the index of ``X_val``, else from the index of ``y_val``. If the
+    days are unknown, the whole label is scaled as one cross-section, with a warning.
+
+    *Unlabelled rows.* A NaN label stays NaN and is ignored within its day. Regressors whose tags
+    declare ``takes_unlabelled``, such as the regressors of skattn, get all rows. Other regressors
+    are trained on the labelled rows only. If ``regressor`` is a Pipeline, this also holds for its
+    steps before the last step. Put steps that look at other rows before this estimator:
+    ``make_pipeline(Alpha360(layout="columns"), ..., CrossSectionalTarget(Ridge()))``.
+
+    *Reach.* The scaled label keeps the ``attrs`` of y, so early stopping purges the right number of
+    days.
+
+    *Metadata.* Without scikit-learn's metadata routing, all parameters of ``fit`` and ``predict``
+    other than X and y are passed to the regressor. ``days`` is passed only if the regressor, or the
+    last step of a Pipeline, has a parameter ``days``. With metadata routing, parameters are passed
+    where they are requested.
+
+    References
+    ----------
+    qlib, ``qlib/data/dataset/processor.py``, ``CSRankNorm`` and ``CSZScoreNorm``. The workflows of
+    qlib apply these processors to the label.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from skattn.compose import CrossSectionalTarget
+    >>> from skattn.datasets import make_market
+    >>> from skattn.preprocessing import Alpha360, RobustZScore
+    >>> market = make_market(n_stocks=20, n_days=100, random_state=0)
+    >>> model = make_pipeline(
+    ...     Alpha360(["close"], length=5, layout="columns"),
+    ...     RobustZScore(),
+    ...     CrossSectionalTarget(Ridge(), method="rank"),
+    ... )
+    >>> model.fit(market.ohlcv, market.label).predict(market.ohlcv).shape == market.label.shape
+    True
+    """
+
+    regressor: Any = parameter(MISSING, positional=True)
+    method: str = parameter("rank", one_of=METHODS, positional=True)
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, *, days: Any = None, **fit_params: Any) -> CrossSectionalTarget:
+        """Train a clone of the regressor on the scaled label.
+
+        Parameters
+        ----------
+        X : array-like of n_samples rows
+            Input of the regressor.
+        y : array-like of shape (n_samples,)
+            Labels; NaN means unlabelled.
+        days : array-like of dates, shape (n_samples,), default=None
+            Trading day of each row. None reads the days from the index of X, else of y.
+        **fit_params : object
+            Parameters of the regressor's ``fit``, such as instruments, X_val and y_val, or
+            parameters of a Pipeline step (``gruregressor__y_val``). Parameters named y_val are also
+            scaled.
+
+        Returns
+        -------
+        self : CrossSectionalTarget
+
+        Raises
+        ------
+        TypeError
+            ``regressor`` is not a regressor, ``days`` are not dates, or y holds dates.
+        ValueError
+            The method is unknown, y has infinite values or no labels, or X and y have different
+            rows.
+        """
+        method = self._checked_parameters()["method"]
+        if (
+            isinstance(self.regressor, type)
+            or not hasattr(self.regressor, "__sklearn_tags__")
+            or not is_regressor(self.regressor)
+        ):
+            raise TypeError(
+                f"regressor must be a scikit-learn regressor; got {shown(self.regressor)}."
+            )
+        if y is None:
+            raise ValueError(
+                "CrossSectionalTarget requires y to be passed, but the target y is None."
+            )
+        label = scale_label(X, y, days, method)
+        for name, y_val in fit_params.items():
+            if is_named(name, "y_val") and y_val is not None:
+                X_val = fit_params.get(name.removesuffix("y_val") + "X_val")
+                fit_params[name] = scale_label(X_val, y_val, None, method, suffix="_val")
+        regressor = clone(self.regressor)
+        params = route(self, "fit", fit_params, days)
+        trained_X = X
+        if not takes_unlabelled(regressor):
+            trained_X, label, params = drop_unlabelled(regressor, X, label, params)
+        context = self._init_callback_context(max_subtasks=1)
+        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+        task = context.subcontext(task_name="fit-regressor")
+        with task.propagate_callback_context(regressor):
+            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            regressor.fit(trained_X, label, **params)
+            task.call_on_fit_task_end(estimator=self, X=X, y=y)
+        self.regressor_ = regressor
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)
+            if hasattr(regressor, name):
+                setattr(self, name, getattr(regressor, name))
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def predict(self, X: Any, **predict_params: Any) -> np.ndarray:
+        """Predict with the trained regressor.
+
+        Parameters
+        ----------
+        X : array-like of n_samples rows
+            Input of the regressor.
+        **predict_params : object
+            Parameters of the regressor's ``predict``.
+
+        Returns
+        -------
+        y_pred : ndarray of shape (n_samples,)
+            Predictions on the scale of the scaled label. Only their order within a day is
+            meaningful.
+        """
+        check_is_fitted(self)
+        return self.regressor_.predict(X, **route(self, "predict", predict_params))
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None, *, days: Any = None) -> float:
+        """Return the mean daily rank information coefficient of the predictions, not R².
+
+        The rank information coefficient compares the order of stocks within each day, so
+        predictions and y may have different scales. Predictions have the scale of the scaled label.
+
+        Parameters
+        ----------
+        X : array-like of n_samples rows
+            Input of the regressor.
+        y : array-like of shape (n_samples,)
+            Unscaled labels; rows with NaN are skipped.
+        sample_weight : None
+            Present for compatibility with scikit-learn's regressors. A rank IC has no weights.
+        days : array-like of dates, shape (n_samples,), default=None
+            Trading day of each row, as in ``fit``. The days are also passed to the regressor's
+            ``predict`` if it has this parameter. If the days are unknown, all rows count as one
+            cross-section.
+
+        Returns
+        -------
+        rank_ic : float
+            Rank IC in [-1, 1]; see :func:`skattn.metrics.rank_ic_score`.
+
+        Raises
+        ------
+        ValueError
+            ``sample_weight`` is given, or X and y have different rows.
+        """
+        if sample_weight is not None:
+            raise ValueError("sample_weight must be None: a rank IC has no weights.")
+        check_consistent_length(X, y, days)
+        align_y(X, y)
+        known = days_of(days, X, y, required=False)
+        instruments = instruments_of(y) if instruments_of(X) is None else None
+        known_params = known_predict_params(self, days=known, instruments=instruments)
+        predicted = self.predict(X, **known_params)
+        if known is None:
+            known = np.zeros(len(y), dtype="datetime64[D]")
+        return rank_ic_score(column_or_1d(y), predicted, days=known)
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return the routing to the regressor; this estimator itself can request ``days``.
+
+        Returns
+        -------
+        routing : MetadataRouter
+        """
+        methods = MethodMapping().add(caller="fit", callee="fit")
+        methods.add(caller="predict", callee="predict")
+        router = MetadataRouter(owner=self).add_self_request(self)
+        return router.add(regressor=self.regressor, method_mapping=methods)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        inner = get_tags(self.regressor)
+        tags.input_tags = inner.input_tags
+        regressor_tags = inner.regressor_tags or RegressorTags()
+        tags.regressor_tags = PanelRegressorTags(
+            poor_score=regressor_tags.poor_score, takes_unlabelled=True
+        )
+        return tags

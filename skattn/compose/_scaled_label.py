@@ -1,0 +1,68 @@
+"""Scale labels within each day."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from skattn.labels import check_labels
+from skattn.panel import align_y, days_of
+from skattn.preprocessing import scale_within_days
+from skattn.utils import warn_user
+
+
+def scale_label(X: Any, y: Any, days: Any, method: str, suffix: str = "") -> np.ndarray | pd.Series:
+    """Scale labels within each day; a Series stays a Series with its index, name and attrs.
+
+    Parameters
+    ----------
+    X : array-like of n_samples rows
+        Rows whose index may contain the days.
+    y : array-like of shape (n_samples,)
+        Labels; NaN stays NaN.
+    days : array-like of dates, shape (n_samples,), or None
+        Trading day of each row. None reads the days from the index of X, else of y.
+    method : {"rank", "zscore", "robust"}
+        Scaling method; see :class:`skattn.preprocessing.CrossSectionalScaler`.
+    suffix : str, default=""
+        Suffix of the names X and y in error messages, such as "_val".
+
+    Returns
+    -------
+    label : ndarray or Series of shape (n_samples,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        The labels are not numeric or are infinite, the labels are equal within every day, or X and
+        y have different rows.
+    """
+    name = f"y{suffix}"
+    check_consistent_length(X, y, days)
+    align_y(X, y, names=(f"X{suffix}", name))
+    labels = check_labels(y, name, required=False)
+    column_or_1d(y, warn=True)  # scikit-learn warns of a column vector
+    known = days_of(days, X, y, what=name, required=False)
+    if known is None:
+        warn_user(
+            f"The trading days of {name} are not known: all its labels are scaled as if they "
+            f"were of one day. Give {name} an index with a level 'datetime'"
+            f"{'' if suffix else ', or pass days='}."
+        )
+        day = np.zeros(len(labels), dtype=int)
+    else:
+        day = pd.factorize(known)[0]
+    scaled = scale_within_days(labels, day, method)
+    if np.isnan(scaled).all():
+        raise ValueError(
+            f"{name} has no label to train on: {np.isnan(labels).sum()} are NaN "
+            f"(n_samples={len(labels)}), and the other labels are equal within each day."
+        )
+    if not isinstance(y, (pd.Series, pd.DataFrame)):
+        return scaled
+    label = pd.Series(scaled, y.index, name=getattr(y, "name", None))
+    label.attrs.update(y.attrs)
+    return label

@@ -1,0 +1,23 @@
+"""Internal helpers for skattn's own packages; they may change without notice."""
+
+from skattn.panel._check import check_numeric, check_panel_input
+from skattn.panel._dates import Day, dates_of, read_day
+from skattn.panel._fields import OHLCV_FIELDS
+from skattn.panel._index import level_codes
+from skattn.panel._kind import check_input_kind, input_kind, is_long
+from skattn.panel._layout import Layout, lay_out
+
+__all__ = [
+    "OHLCV_FIELDS",
+    "Day",
+    "Layout",
+    "check_input_kind",
+    "check_numeric",
+    "check_panel_input",
+    "dates_of",
+    "input_kind",
+    "is_long",
+    "lay_out",
+    "level_codes",
+    "read_day",
+]

@@ -1,0 +1,23 @@
+"""Parameters that a class declares: default, allowed values and description in one place.
+
+Regressors, transformers and splitters declare their parameters as annotated attributes. The
+annotation says of what kind a value is, :func:`parameter` adds what is allowed and what it means.
+"""
+
+from dataclasses import MISSING
+
+from skattn.parameters._allowed import InvalidParameterError, Parameter, check_value, shown
+from skattn.parameters._declared import DeclaredParameters, parameter, parameters_of
+from skattn.parameters._numbers import check_numbers
+
+__all__ = [
+    "MISSING",
+    "DeclaredParameters",
+    "InvalidParameterError",
+    "Parameter",
+    "check_numbers",
+    "check_value",
+    "parameter",
+    "parameters_of",
+    "shown",
+]

@@ -1,0 +1,117 @@
+"""The name under which a fit is stored: a digest of everything that its bits depend on."""
+
+from __future__ import annotations
+
+import pickle
+import types
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib.hashing import NumpyHasher
+
+from skattn.panel import WindowArray
+from skattn.training.net import SequenceNet
+from skattn.training.samples import FitData, Samples
+
+# Parameters that do not change the bits of an epoch, or enter the digest in another way.
+LEFT_OUT = {
+    "checkpoint",
+    "device",
+    "max_epochs",
+    "pretrained",
+    "random_state",
+    "verbose",
+    "warm_start",
+}
+
+
+class FitIdentity(NamedTuple):
+    """What tells a fit from others: the class of the model, its parameters, loaded weights."""
+
+    model: type
+    parameters: Mapping[str, Any]
+    loaded: Sequence[str] = ()
+
+
+def fit_digest(identity: FitIdentity, net: SequenceNet, data: FitData) -> str:
+    """Digest everything that determines the bits of a fit, except ``max_epochs``.
+
+    Parameters
+    ----------
+    identity : FitIdentity
+        Class and parameters. Functions and classes count by name: their code is not looked at.
+    net : SequenceNet
+        Before training: its kind of device, its seed where ``random_state`` fixes it, and the
+        weights that do not come from the seed.
+    data : FitData
+        The rows.
+
+    Returns
+    -------
+    digest : str
+        32 hexadecimal digits.
+
+    Raises
+    ------
+    ValueError
+        A parameter cannot be pickled, such as a lambda.
+    """
+    start = net.module_.state_dict()
+    if not net.history:
+        start = {name: start[name] for name in identity.loaded}
+    known = {
+        "class": identity.model,
+        "device": torch.device(net.device).type,
+        "seed": None if identity.parameters["random_state"] is None else net.seed,
+        "start": (len(net.history), start),
+        "train": _parts(data.train),
+        "valid": None if data.valid is None else _parts(data.valid),
+    }
+    digests = {name: _Hasher(coerce_mmap=True).hash(value) for name, value in known.items()}
+    for name, value in identity.parameters.items():
+        if name in LEFT_OUT:
+            continue
+        try:
+            digests[f"parameter {name}"] = _Hasher(coerce_mmap=True).hash(value)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ValueError(
+                f"checkpoint tells fits apart by their parameters, but {name}={value!r} cannot be "
+                f"pickled: {error.args[0]}. Use functions and classes that a module defines."
+            ) from error
+    return _Hasher().hash(digests)
+
+
+class _Hasher(NumpyHasher):
+    """joblib's hash, with tensors hashed by value, and functions and classes by name.
+
+    joblib hashes tensors by their address. It also imports functions by name, which fails in the
+    processes of a search where a script defines the function.
+    """
+
+    def save(self, obj: Any) -> None:
+        if isinstance(obj, torch.Tensor):
+            flat = obj.detach().cpu().contiguous().reshape(-1)
+            obj = ("tensor", str(obj.dtype), tuple(obj.shape), flat.view(torch.uint8).numpy())
+        elif isinstance(obj, (type, types.FunctionType)):
+            if "<" in obj.__qualname__:
+                raise pickle.PicklingError(f"{obj.__qualname__} has no name of its own")
+            obj = ("global", obj.__module__, obj.__qualname__)
+        super().save(obj)
+
+
+def _parts(samples: Samples) -> tuple:
+    """Give what determines the batches of some samples, in a form that is quick to hash."""
+    X, days, instruments = samples.X, samples.days, samples.instruments
+    if isinstance(X, WindowArray):
+        # The index of X is hashed as days and instruments.
+        windows: Any = X.parts()
+    else:
+        windows = np.ascontiguousarray(X)
+    names: Any = None
+    if instruments is not None:
+        codes, unique = pd.factorize(instruments)
+        names = codes, unique.tolist()
+    return windows, samples.y, None if days is None else days.asi8, names

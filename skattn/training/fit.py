@@ -1,0 +1,273 @@
+"""What a fit does, step by step: a net, the rows, the epochs."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.base import clone
+from skorch.callbacks import EarlyStopping
+from torch import nn
+
+from skattn.labels import label_reach, resolve_purge
+from skattn.training.callbacks import MONITORS, EpochHooks, FiniteLoss, ValidScore, ValueClipping
+from skattn.training.checkpoint import Checkpoint
+from skattn.training.holdout import chronological_holdout
+from skattn.training.losses import MaskedLoss
+from skattn.training.module import read_contract
+from skattn.training.net import OPTIMIZERS, SequenceNet, StopTraining
+from skattn.training.parameters import TrainingParameters
+from skattn.training.samples import FitData, Samples
+from skattn.training.side_inputs import SideInputs
+from skattn.training.weights import freeze_parameters
+from skattn.utils import warn_user
+
+
+def make_net(
+    parameters: TrainingParameters,
+    module: nn.Module,
+    side_inputs: SideInputs,
+    *,
+    device: str,
+    seed: int,
+    days_per_batch: int = 1,
+    old: SequenceNet | None = None,
+) -> SequenceNet:
+    """Make and initialize the net that trains a module.
+
+    Parameters
+    ----------
+    parameters : TrainingParameters
+        Checked.
+    module : torch.nn.Module
+        With the weights that training starts from.
+    side_inputs : SideInputs
+        What the module gets beside the windows.
+    device : str
+        Device of torch.
+    seed : int
+        Of the order of the batches.
+    days_per_batch : int, default=1
+        Days in a batch, for a module that looks across stocks.
+    old : SequenceNet, default=None
+        Net of an earlier fit whose weights and history the new net goes on from.
+
+    Returns
+    -------
+    net : SequenceNet
+
+    Raises
+    ------
+    TypeError, ValueError
+        The module breaks its contract, or does not fit the weights of the earlier fit; ``freeze``
+        names no part of it.
+    """
+    contract = read_contract(module, side_inputs.names)
+    if old is not None:
+        try:
+            module.load_state_dict(old.module_.state_dict())
+        except RuntimeError as error:
+            raise ValueError(
+                "warm_start=True goes on from the weights of the last fit, but the parameters "
+                "of the architecture have changed since. Set them back, or warm_start=False."
+            ) from error
+    freeze_parameters(module, parameters.freeze)
+    optimizer, decay = parameters.optimizer, parameters.weight_decay
+    net = SequenceNet(
+        module,
+        MaskedLoss(parameters.loss),
+        optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
+        **({"optimizer__weight_decay": decay} if decay else {}),
+        lr=parameters.lr,
+        batch_size=parameters.batch_size,
+        max_epochs=parameters.max_epochs,
+        callbacks=_make_callbacks(parameters),
+        device=device,
+        precision=parameters.precision,
+        compile=parameters.compile,
+        verbose=parameters.verbose,
+        seed=seed,
+        contract=contract,
+        days_per_batch=days_per_batch,
+        side_inputs=side_inputs,
+    )
+    net.initialize()
+    # The net has the module now. The instance that it was made of would be pickled beside it.
+    net.module = type(module)
+    if old is not None:
+        net.history = copy.deepcopy(old.history)
+        for group in net.optimizer_.param_groups:
+            # Schedulers of learning rates read this key where there is a history.
+            group.setdefault("initial_lr", group["lr"])
+    return net
+
+
+def hold_out(
+    parameters: TrainingParameters,
+    samples: Samples,
+    valid: Samples | None,
+    y: Any,
+    *,
+    whole_days: bool,
+) -> FitData:
+    """Decide which rows are trained on, and which rows early stopping watches.
+
+    Parameters
+    ----------
+    parameters : TrainingParameters
+        Checked.
+    samples : Samples
+        The rows of X.
+    valid : Samples or None
+        The rows of X_val, where they were given.
+    y : object
+        The labels as they were given; ``attrs`` may tell how far they reach.
+    whole_days : bool
+        Whether unlabelled rows of a day stay as context, for modules that look across stocks.
+
+    Returns
+    -------
+    data : FitData
+
+    Raises
+    ------
+    ValueError
+        There are too few days to hold any out, or ``monitor`` needs days that are unknown.
+    """
+    if valid is not None:
+        reach = label_reach(y)
+        purge = resolve_purge(parameters.purge, None) if reach is None else reach
+        _check_validation_days(samples, valid, purge)
+        data = FitData(trainable(samples, whole_days), trainable(valid, whole_days))
+    elif stops_early(parameters, samples.days is not None):
+        masks = chronological_holdout(
+            samples.days,
+            samples.labelled(),
+            parameters.validation_fraction,
+            resolve_purge(parameters.purge, y),
+        )
+        data = FitData(*(trainable(samples, whole_days, mask) for mask in masks))
+    else:
+        data = FitData(trainable(samples, whole_days), None)
+    if data.valid is not None and parameters.monitor != "valid_loss" and data.valid.days is None:
+        raise ValueError(
+            f"monitor={parameters.monitor!r} needs the trading days of the validation rows: give "
+            f"{'X' if valid is None else 'X_val'} or y an index with a level 'datetime'."
+        )
+    return data
+
+
+def _check_validation_days(samples: Samples, valid: Samples, purge: int) -> None:
+    """Warn where validation rows that the user gave do not lie after the training rows."""
+    if samples.days is None or valid.days is None:
+        return
+    days, later = samples.days[samples.labelled()], valid.days[valid.labelled()]
+    last, first = days.max(), later.min()
+    if first <= last:
+        shared = later.unique().intersection(days.unique())
+        warn_user(
+            f"X_val begins at {first.date()}, but X ends at {last.date()} (both have "
+            f"{len(shared)} days in common): early stopping would judge by days that are trained "
+            f"on, or that lie before such days. Give X_val days after those of X."
+        )
+        return
+    between = pd.date_range(last, first, inclusive="neither")
+    # Holidays are not known, and count as trading days.
+    n_between = int(between.day_of_week.isin(days.day_of_week.unique()).sum())
+    if n_between < purge:
+        warn_user(
+            f"X_val begins at {first.date()}, and X ends at {last.date()}, with {n_between} "
+            f"trading days between; labels of X reach {purge} days ahead, and so are made of "
+            f"prices of X_val. Leave {purge} days out between them."
+        )
+
+
+def _make_callbacks(parameters: TrainingParameters) -> list:
+    callbacks: list = [FiniteLoss()]
+    if parameters.clip_value is not None:
+        callbacks.append(ValueClipping(parameters.clip_value))
+    # Clones, so that a fit does not change the callbacks that the user passed.
+    return callbacks + clone(parameters.callbacks or [], safe=False)
+
+
+def run_epochs(
+    parameters: TrainingParameters,
+    net: SequenceNet,
+    data: FitData,
+    epochs: int,
+    *,
+    hooks: EpochHooks | None = None,
+    checkpoint: Checkpoint | None = None,
+) -> None:
+    """Train a net for some epochs.
+
+    Parameters
+    ----------
+    parameters : TrainingParameters
+        Checked.
+    net : SequenceNet
+        Initialized. Its weights and history change.
+    data : FitData
+        The rows.
+    epochs : int
+        Largest number of epochs.
+    hooks : EpochHooks, default=None
+        Called at the beginning and end of each epoch of this fit alone.
+    checkpoint : Checkpoint, default=None
+        Stores the end of each epoch.
+
+    Raises
+    ------
+    ValueError
+        Training diverges.
+    """
+    own = [] if hooks is None else [hooks]
+    if data.valid is not None and stops_early(parameters, True):
+        own.insert(0, _make_stopping(parameters))
+        if parameters.monitor != "valid_loss":
+            own.insert(0, ValidScore(parameters.monitor))
+    lasting = net.callbacks_
+    net.callbacks_ = [*lasting, *((type(c).__name__, c.initialize()) for c in own)]
+    try:
+        net.notify("on_train_begin", X=data, y=None)
+        with contextlib.suppress(StopTraining):
+            if checkpoint is None:
+                net.fit_loop(data, epochs=epochs)
+            else:
+                checkpoint.fit_loop(net, data, epochs)
+        net.notify("on_train_end", X=data, y=None)
+        if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
+            raise ValueError(
+                f"Training diverged: weights are not finite. Scale X and y, or lower lr "
+                f"(now {parameters.lr})."
+            )
+    finally:
+        net.callbacks_ = lasting
+
+
+def stops_early(parameters: TrainingParameters, can_hold_out: bool) -> bool:
+    """Whether early stopping is on, given whether rows can be held out by day."""
+    if parameters.early_stopping == "auto":
+        return can_hold_out
+    return bool(parameters.early_stopping)
+
+
+def _make_stopping(parameters: TrainingParameters) -> EarlyStopping:
+    return EarlyStopping(
+        parameters.monitor,
+        lower_is_better=MONITORS[parameters.monitor],
+        patience=parameters.n_iter_no_change,
+        threshold=0,
+        load_best=True,
+    )
+
+
+def trainable(samples: Samples, whole_days: bool, rows: np.ndarray | None = None) -> Samples:
+    """Take the labelled rows; with ``whole_days`` all rows of the days that have a label."""
+    rows = samples.labelled() if rows is None else rows
+    if whole_days:
+        rows = samples.whole_days(rows)
+    return samples if rows.all() else samples.rows(rows)

@@ -1,0 +1,151 @@
+"""From what a user passes to samples: checks without side effects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils.validation import check_consistent_length, column_or_1d
+
+from skattn.labels import check_labels
+from skattn.panel import WindowArray, align_y, days_of, instruments_of
+from skattn.panel.internal import OHLCV_FIELDS
+from skattn.training.samples import Samples, gather
+from skattn.utils import warn_user
+
+# Windows that are gathered at a time: bounds the memory.
+CHUNK = 8192
+
+Windows = WindowArray | np.ndarray
+
+
+def make_samples(
+    windows: Windows,
+    X: Any,
+    y: Any,
+    *,
+    days: Any = None,
+    instruments: Any = None,
+    suffix: str = "",
+) -> Samples:
+    """Check labels, days and instruments of checked windows.
+
+    Parameters
+    ----------
+    windows : WindowArray or ndarray of shape (N, T, F), float32
+        The windows of X.
+    X : object
+        What the user passed; its index may know days and instruments.
+    y : array-like of shape (N,), or None
+        Labels. None: unknown, as in prediction; windows are not looked at then.
+    days, instruments : array-like of shape (N,), default=None
+        As the user passed them. None: from the index of X, else of y.
+    suffix : str, default=""
+        End of the names of X and y in errors, as "_val".
+
+    Returns
+    -------
+    samples : Samples
+        All the rows, labelled or not.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Lengths differ, X and y have different rows, a value of X is missing or infinite, or a label
+        is infinite, no number, or too large for float32.
+    """
+    if y is None:
+        check_consistent_length(windows, days, instruments)
+        unknown = np.full(len(windows), np.nan, dtype=np.float32)
+        return Samples(windows, unknown, *_days_and_instruments(days, instruments, X))
+    check_consistent_length(windows, y, days, instruments)
+    align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
+    labels = to_float32(check_labels(y, f"y{suffix}"), f"y{suffix}")
+    column_or_1d(y, warn=True)  # a column vector is taken with scikit-learn's warning
+    for first in range(0, len(windows), CHUNK):
+        rows = slice(first, first + CHUNK)
+        check_finite(gather(windows, rows), windows, rows, f"X{suffix}")
+    return Samples(windows, labels, *_days_and_instruments(days, instruments, X, y))
+
+
+def _days_and_instruments(
+    days: Any, instruments: Any, *carriers: Any
+) -> tuple[pd.DatetimeIndex | None, pd.Index | None]:
+    known_days = days_of(days, *carriers, required=False)
+    if instruments is not None:
+        if np.ndim(instruments) != 1:
+            raise ValueError(
+                f"instruments must hold one stock a row; got {np.ndim(instruments)} dimensions."
+            )
+        return known_days, pd.Index(instruments)
+    known = (instruments_of(carrier) for carrier in carriers)
+    return known_days, next((found for found in known if found is not None), None)
+
+
+def to_float32(labels: np.ndarray, name: str) -> np.ndarray:
+    """Convert labels to float32, and raise where a label is too large for it."""
+    with np.errstate(over="ignore"):
+        single = labels.astype(np.float32)
+    too_large = np.flatnonzero(np.isinf(single))
+    if len(too_large):
+        raise ValueError(
+            f"Input {name} contains infinity or a value too large for dtype('float32'), first at "
+            f"row {too_large[0]}."
+        )
+    return single
+
+
+def refuse_flat_windows(X: pd.DataFrame, name: str) -> None:
+    """Raise where columns are several fields side by side, which are not one long series."""
+    stems = {str(column).rstrip("0123456789").lower() for column in X.columns.get_level_values(-1)}
+    if len(stems) > 1 and stems <= set(OHLCV_FIELDS):
+        raise ValueError(
+            f"X has the flat columns of {len(stems)} fields ({', '.join(sorted(stems))}), which "
+            f"{name} would take for one series of {X.shape[1]} steps. Put a "
+            f"skattn.preprocessing.SequenceReshaper() before it, or use layout='windows'."
+        )
+
+
+def warn_of_lost_index(n_columns: int, y: Any) -> None:
+    """Warn of a 2-D array beside an indexed y: a step before may have dropped the index."""
+    if instruments_of(y) is not None and days_of(None, y, required=False) is not None:
+        warn_user(
+            f"X is a 2-D array without the (datetime, instrument) index that y has: its "
+            f"{n_columns} columns are taken for time steps of one field. If they are "
+            f'fields, and a step before lost the index, set_output(transform="pandas") on that '
+            f"step keeps it. If they are time steps, pass X[:, :, None]."
+        )
+
+
+def check_finite(batch: np.ndarray, windows: Windows, rows: slice | np.ndarray, what: str) -> None:
+    """Raise where a gathered window has a missing or infinite value.
+
+    Parameters
+    ----------
+    batch : ndarray of shape (B, T, F)
+        The gathered windows.
+    windows : WindowArray or ndarray of shape (N, T, F)
+        What they were gathered from; its index names the first offending row.
+    rows : slice or ndarray of int
+        The rows of the batch.
+    what : str
+        What the windows are called in the error's text.
+    """
+    if np.isfinite(batch.sum()) or np.isfinite(batch).all():
+        return
+    numbers = np.arange(len(windows))[rows]
+    bad = numbers[~np.isfinite(batch).all(axis=(1, 2))]
+    row = int(bad[0])
+    index = getattr(windows, "index", None)
+    where = f"row {row}" if index is None else f"row {row}, {index[row]}"
+    if np.isnan(batch).any():
+        raise ValueError(
+            f"Input {what} contains NaN (first at {where}; {len(bad)} of rows "
+            f"{numbers.min()} to {numbers.max()}). Windows reach back before a stock's first "
+            f"day or over days it misses: fill them before the regressor, for example with "
+            f"skattn.preprocessing.RobustZScore(fill_value=0.0) after the windows, with "
+            f'RollingWindow(fill_method="ffill+bfill") or, for 2-D X, '
+            f"sklearn.impute.SimpleImputer."
+        )
+    raise ValueError(f"Input {what} contains infinity (first at {where}).")

@@ -1,0 +1,165 @@
+"""What is wrong with a parameter or a table is named, in fit and in transform."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import OHLCV, columns_of_ones, ragged_prices, with_value
+from numpy import nan
+from sklearn.base import clone
+
+from skattn.preprocessing import Alpha360, RobustZScore, SequenceReshaper
+
+PRICES = ragged_prices(missing=0.0)
+
+
+@pytest.mark.parametrize(
+    ("transformer", "X", "message"),
+    [
+        (Alpha360(), PRICES.drop(columns="open"), r"\['open'\].*\['high'"),
+        (Alpha360(), PRICES[["close", "high"]], r"X.*\['open', 'low', 'volume'\]"),
+        (Alpha360(["vwap"]), PRICES, r"\['vwap'\].*vwap=\"typical\""),
+        (
+            Alpha360(vwap="typical"),
+            PRICES.drop(columns="high"),
+            r"X.*\['high'\]",
+        ),
+        (
+            Alpha360(),
+            PRICES.assign(open="a", low=pd.Categorical(["x"] * len(PRICES))),
+            r"'open'.*'low' \(category\)",
+        ),
+        (Alpha360(), PRICES.assign(low=pd.Timestamp(0)), r"'low' \(datetime64"),
+        (
+            Alpha360(),
+            with_value(PRICES.astype(object), 3, "high", "n/a"),
+            "'high'.*'n/a'",
+        ),
+        (
+            Alpha360(),
+            with_value(PRICES, 7, "low", -np.inf),
+            r"\['low'\].*" + re.escape(repr(PRICES.index[7][1])),
+        ),
+        (
+            Alpha360(),
+            with_value(with_value(PRICES, 9, "open", np.inf), 7, "volume", np.inf),
+            r"\['open', 'volume'\].*" + re.escape(str(PRICES.index[9][0])),
+        ),
+        (Alpha360(), PRICES.reset_index(drop=True), "X.*RangeIndex"),
+        (Alpha360(), pd.concat([PRICES, PRICES[:1]]), r"X.*\(2024-01-16, 'S1'\)"),
+        (Alpha360(), PRICES[:0], r"0 sample\(s\)"),
+        (Alpha360(layout="wide"), PRICES, "layout.*'wide'"),
+        (Alpha360(vwap="close"), PRICES, "vwap.*'close'"),
+        (Alpha360("close"), PRICES, r"fields.*'close'\.$"),
+        (Alpha360(["close", "adj"]), PRICES, r"fields.*\['close', 'adj'\]"),
+        (Alpha360([]), PRICES, r"fields.*\[\]"),
+        (Alpha360(["low", "low"]), PRICES, r"fields.*\['low', 'low'\]"),
+        (Alpha360(length=0), PRICES, r"length.*\b0\b"),
+        (Alpha360(), np.ones((3, 4, 4)), r"\b4\b.*'volume'"),
+        (Alpha360(["open", "high"]), np.ones((3, 4, 2)), r"\('open', 'high'\).*\bclose\b"),
+        (Alpha360(["close", "open"]), np.ones((3, 4)), r"\b1\b.*\('close', 'open'\)"),
+        (RobustZScore(0), PRICES, r"clip.*\b0\b"),
+        (RobustZScore(nan), PRICES, r"clip.*\bnan\b"),
+        (RobustZScore(), with_value(PRICES, 7, "low", np.inf), "infinity"),
+        (RobustZScore(), np.full((2, 3, 4), np.inf), "infinity"),
+        (RobustZScore(), PRICES.assign(open="a"), r"X.*'open' \("),
+        (RobustZScore(), pd.concat([PRICES, PRICES[:1]]), r"X.*\(2024-01-16, 'S1'\)"),
+        (RobustZScore(), np.ones((2, 2, 2, 2)), r"X.*\b4\b"),
+        (RobustZScore(), np.ones(3), "Expected 2D array"),
+        (RobustZScore(), np.empty((0, 3, 4)), r"0 sample\(s\)"),
+        (RobustZScore(), Alpha360().fit_transform(PRICES)[:0], r"0 sample\(s\)"),
+        (RobustZScore(), np.ones((2, 0, 4)), r"\(2, 0, 4\)"),
+        (SequenceReshaper(), columns_of_ones("CLOSE1", "CLOSE0", "OPEN0"), r"\b1\b.*OPEN1"),
+        (
+            SequenceReshaper(),
+            columns_of_ones("CLOSE7", "CLOSE0"),
+            r"\b6\b.*CLOSE6, CLOSE5, CLOSE4, CLOSE3, CLOSE2, \.\.\.",
+        ),
+        (
+            SequenceReshaper(),
+            columns_of_ones("CLOSE1", "CLOSE0", "CLOSE0"),
+            "CLOSE0.*CLOSE0",
+        ),
+        (SequenceReshaper(2), columns_of_ones("CLOSE1", "CLOSE0"), r"n_features=2.*\b1\b"),
+        (SequenceReshaper(by="lag"), np.ones((2, 4)), "by.*'lag'"),
+        (SequenceReshaper(3), np.ones((2, 4)), r"\b4\b.*n_features=3"),
+        (SequenceReshaper(0), np.ones((2, 4)), r"n_features.*\b0\b"),
+        (SequenceReshaper(2.0), np.ones((2, 4)), r"n_features.*\b2\.0\b"),
+        (SequenceReshaper(), np.ones((2, 4, 2)), r"X.*\(2, 4, 2\)"),
+        (SequenceReshaper(), np.array([[1.0, np.inf]]), "infinity"),
+        (SequenceReshaper(), PRICES.assign(open="a"), r"X.*'open' \("),
+    ],
+)
+def test_fit_says_what_is_wrong(transformer, X, message):
+    with pytest.raises(ValueError, match=message):
+        transformer.fit(X)
+
+
+@pytest.mark.parametrize(
+    ("transformer", "fitted", "X", "message"),
+    [
+        (Alpha360(), PRICES, PRICES.drop(columns="open"), r"X.*\['open'\]"),
+        (Alpha360(), PRICES, with_value(PRICES, 2, "open", np.inf), r"infinity.*\['open'\]"),
+        (Alpha360(), PRICES, PRICES.reset_index(drop=True), "X.*RangeIndex"),
+        (Alpha360(), PRICES, PRICES[:0], r"0 sample\(s\)"),
+        (Alpha360(), np.ones((3, 4, 5)), PRICES, "X.*table.*Alpha360.*3 dimensions"),
+        (Alpha360(), np.ones((3, 4, 5)), np.ones((3, 3, 5)), r"\b3 steps.*\b4 steps"),
+        (
+            Alpha360(),
+            np.ones((3, 4, 5)),
+            np.ones((3, 4, 6)),
+            r"\b6 features.*\b5 features",
+        ),
+        (Alpha360(), np.ones((3, 4)), np.ones((3, 5)), r"X.*\b5\b.*\b4\b"),
+        (Alpha360(), np.ones((3, 4)), np.ones((3, 4, 1)), r"X.*\b3\b.*\b2\b"),
+        (RobustZScore(), np.ones((3, 4)), np.ones((3, 5)), r"X.*\b5\b.*\b4\b"),
+        (RobustZScore(), np.ones((3, 4)), np.ones((3, 4, 1)), r"X.*\b3\b.*\b2\b"),
+        (RobustZScore(), np.ones((3, 4, 1)), np.ones((3, 4)), r"X.*\b2\b.*\b3\b"),
+        (
+            RobustZScore(),
+            Alpha360(length=3).fit_transform(PRICES),
+            Alpha360(length=4).fit_transform(PRICES),
+            r"\b4 steps.*\b3 steps",
+        ),
+        (
+            RobustZScore(),
+            Alpha360(length=3).fit_transform(PRICES),
+            np.ones((2, 3, 6)),
+            r"\b6 features.*\b5 features",
+        ),
+        (
+            RobustZScore(),
+            Alpha360(["close", "open"], length=3).fit_transform(PRICES),
+            Alpha360(["open", "close"], length=3).fit_transform(PRICES),
+            "X.*open, close.*close, open",
+        ),
+        (RobustZScore(), np.ones((4, 3, 2)), np.ones((3, 2)), r"X.*x\[None\]"),
+        (RobustZScore(), PRICES, PRICES[OHLCV[::-1]], "must be in the same order"),
+        (
+            SequenceReshaper(),
+            columns_of_ones("CLOSE1", "CLOSE0"),
+            columns_of_ones("CLOSE1", "OPEN0"),
+            r"\b2\b.*CLOSE0, OPEN1",
+        ),
+        (
+            SequenceReshaper(),
+            columns_of_ones("CLOSE1", "CLOSE0"),
+            columns_of_ones("CLOSE1"),
+            r"\b1\b.*CLOSE0",
+        ),
+        (
+            SequenceReshaper(),
+            columns_of_ones("CLOSE1", "CLOSE0"),
+            columns_of_ones("CLOSE2", "CLOSE1", "CLOSE0"),
+            "unseen at fit time:\n- CLOSE2",
+        ),
+        (SequenceReshaper(2), np.ones((3, 4)), np.ones((3, 6)), r"X.*\b6\b.*\b4\b"),
+    ],
+)
+def test_transform_says_what_is_wrong(transformer, fitted, X, message):
+    transformer = clone(transformer).fit(fitted)
+    with pytest.raises(ValueError, match=message):
+        transformer.transform(X)
