@@ -63,7 +63,8 @@ def make_label(
         ``ohlcv`` is not a table, ``horizon`` or ``delay`` not an int, or ``price`` not a str.
     ValueError
         The index is not a unique (datetime, instrument) index or has several time stamps a day
-        (such as hourly bars), the column is missing, or a price is not a number or infinite.
+        (such as hourly bars), the column is missing, or a price is not a number, infinite or
+        negative.
 
     Notes
     -----
@@ -338,5 +339,12 @@ def _prices(ohlcv: pd.DataFrame | pd.Series, price: str) -> np.ndarray:
     if len(infinite):
         raise ValueError(
             f"The prices of ohlcv contain infinity, first at {ohlcv.index[infinite[0]]}."
+        )
+    negative = np.flatnonzero(prices < 0)
+    if len(negative):
+        raise ValueError(
+            f"The prices of ohlcv must not be negative; {len(negative)} are, first "
+            f"{prices[negative[0]]} at {ohlcv.index[negative[0]]}. Some vendors (CRSP) mark quotes "
+            f"by a minus sign: pass ohlcv.abs() where that is so."
         )
     return np.where(prices == 0, np.nan, prices)

@@ -155,6 +155,13 @@ def closing(day, stock):
     return day.replace(hour=15 if stock < "S05" else 16)
 
 
+def test_label_refuses_negative_prices(market):
+    close = market.ohlcv["close"].copy()
+    close.iloc[[7, 9]] *= -1
+    with pytest.raises(ValueError, match=r"ohlcv.*\b2\b.*S07.*abs\(\)"):
+        make_label(close)
+
+
 def test_label_refuses_a_price_that_is_no_name(market):
     with pytest.raises(TypeError, match=r"price.*\['close'\]"):
         make_label(market.ohlcv, price=["close"])

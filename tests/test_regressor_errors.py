@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import warnings
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
+from skorch.callbacks import Callback
 from torch import nn
 
 from skattn import SequenceRegressor
@@ -285,6 +287,56 @@ def test_ctrl_c_interrupts(windows):
 
     with pytest.raises(KeyboardInterrupt):
         ALSTMRegressor(loss=interrupted).fit(*windows)
+
+
+class Interrupted(Callback):
+    """The user presses Ctrl-C while a callback runs."""
+
+    def __init__(self, how, where):
+        self.how, self.where = how, where
+
+    def on_batch_end(self, net, **kwargs):
+        if self.where == "batch":
+            self.how()
+
+    def on_epoch_end(self, net, **kwargs):
+        if self.where == "epoch":
+            self.how()
+
+
+def by_a_handler_of_its_own():
+    before = signal.signal(signal.SIGINT, lambda *_: exec("raise KeyboardInterrupt"))
+    try:
+        signal.raise_signal(signal.SIGINT)
+        sum(range(1000))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.parametrize("where", ["batch", "epoch"])
+@pytest.mark.parametrize(
+    "how",
+    [lambda: signal.raise_signal(signal.SIGINT), by_a_handler_of_its_own],
+    ids=["signal", "handler"],
+)
+def test_ctrl_c_in_a_callback_interrupts(windows, how, where):
+    model = ALSTMRegressor(hidden_size=4, max_epochs=3, callbacks=[Interrupted(how, where)])
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*windows)
+    assert not hasattr(model, "net_")
+
+
+def test_a_callback_may_end_training_as_those_of_skorch_do(windows):
+    class Second(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                self.stop()
+
+        def stop(self):
+            raise KeyboardInterrupt
+
+    model = ALSTMRegressor(hidden_size=4, max_epochs=5, callbacks=[Second()]).fit(*windows)
+    assert model.n_iter_ == 2
 
 
 def test_score(windows):

@@ -13,6 +13,7 @@ from skattn.panel import WindowArray, check_index
 from skattn.panel.internal import check_input_kind, check_numeric, check_panel_input
 from skattn.parameters import parameter
 from skattn.preprocessing._history import LookbackTransformer, check_one_stamp_a_day
+from skattn.utils import warn_user
 
 VWAPS = ("typical",)
 
@@ -84,6 +85,7 @@ class OhlcvTransformer(LookbackTransformer):
                 f"Input X contains infinity or a value too large for dtype('float32') in the "
                 f"columns {names}, first at {X.index[row]}."
             )
+        _check_prices(values, fields, X.index)
         return values
 
     def __sklearn_tags__(self) -> Tags:
@@ -92,6 +94,26 @@ class OhlcvTransformer(LookbackTransformer):
         tags.input_tags.three_d_array = True
         tags.transformer_tags.preserves_dtype = ["float32"]
         return tags
+
+
+def _check_prices(values: np.ndarray, fields: Sequence[str], index: pd.MultiIndex) -> None:
+    """Raise where a price or volume is negative; warn where high is below low."""
+    for column, field in zip(values.T, fields, strict=True):
+        negative = np.flatnonzero(column < 0)
+        if len(negative):
+            raise ValueError(
+                f"The column {field!r} of X must not be negative; {len(negative)} values are, "
+                f"first {column[negative[0]]} at {index[negative[0]]}. Some vendors (CRSP) mark "
+                f"quotes by a minus sign: take the absolute value where that is so."
+            )
+    if {"high", "low"} <= set(fields):
+        high, low = (values[:, fields.index(name)] for name in ("high", "low"))
+        crossed = np.flatnonzero(high < low)
+        if len(crossed):
+            warn_user(
+                f"high is below low in {len(crossed)} of {len(values)} rows of X, first at "
+                f"{index[crossed[0]]}: the features of these rows take them as they are."
+            )
 
 
 def _read(column: pd.Series, dtype: type = np.float32) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +17,10 @@ from skattn.training.samples import Samples
 # What early stopping can watch, and whether a lower value is better.
 MONITORS = {"valid_loss": True, "valid_ic": False, "valid_rank_ic": False}
 _SCORES = {"valid_ic": ic_score, "valid_rank_ic": rank_ic_score}
+
+
+class StopTraining(Exception):  # noqa: N818 - nothing went wrong
+    """A callback has ended training. skorch uses KeyboardInterrupt, as a user's Ctrl-C does."""
 
 
 class ValueClipping(Callback):
@@ -102,8 +107,7 @@ class EpochHooks(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Call ``end``, and stop training where it asks to."""
         if self._close(net):
-            # skorch's way to end training.
-            raise KeyboardInterrupt
+            raise StopTraining
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Call ``end`` for an epoch that another callback has cut short."""
@@ -112,3 +116,28 @@ class EpochHooks(Callback):
     def _close(self, net: Any) -> bool:
         was_open, self.is_open_ = self.is_open_, False
         return was_open and bool(self.end(net))
+
+
+def ends_training(error: KeyboardInterrupt) -> bool:
+    """Tell a callback that ends training, in skorch's way, from a user's Ctrl-C.
+
+    A callback ends training by ``raise KeyboardInterrupt`` in a method of its own. An interrupt
+    comes from the handler of the signal, wherever the program is.
+
+    Parameters
+    ----------
+    error : KeyboardInterrupt
+        What came out of the callback.
+
+    Returns
+    -------
+    ends : bool
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return False
+    frame = trace.tb_frame
+    is_raised = frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    return is_raised and isinstance(frame.f_locals.get("self"), Callback)

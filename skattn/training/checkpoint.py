@@ -27,8 +27,9 @@ from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PassthroughSc
 from skorch.history import History
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
+from skattn.training.callbacks import StopTraining
 from skattn.training.digest import FitIdentity, fit_digest
-from skattn.training.net import SequenceNet, StopTraining
+from skattn.training.net import SequenceNet
 from skattn.training.samples import FitData
 
 WEIGHTS, STATE = "weights.safetensors", "state.pt"

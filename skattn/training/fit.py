@@ -13,12 +13,19 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skattn.labels import label_reach, resolve_purge
-from skattn.training.callbacks import MONITORS, EpochHooks, FiniteLoss, ValidScore, ValueClipping
+from skattn.training.callbacks import (
+    MONITORS,
+    EpochHooks,
+    FiniteLoss,
+    StopTraining,
+    ValidScore,
+    ValueClipping,
+)
 from skattn.training.checkpoint import Checkpoint
 from skattn.training.holdout import chronological_holdout
 from skattn.training.losses import MaskedLoss
 from skattn.training.module import read_contract
-from skattn.training.net import OPTIMIZERS, SequenceNet, StopTraining
+from skattn.training.net import OPTIMIZERS, SequenceNet
 from skattn.training.parameters import TrainingParameters
 from skattn.training.samples import FitData, Samples
 from skattn.training.side_inputs import SideInputs

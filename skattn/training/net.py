@@ -13,6 +13,7 @@ from skorch.utils import to_tensor
 
 from skattn.kernels import by_rows
 from skattn.training.batches import Batches, DayBatches
+from skattn.training.callbacks import StopTraining, ends_training
 from skattn.training.module import ModuleContract
 from skattn.training.samples import FitData, Samples
 from skattn.training.side_inputs import SideInputs
@@ -26,10 +27,6 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
 }
 
 PRECISIONS = ("float32", "bf16")
-
-
-class StopTraining(Exception):  # noqa: N818 - nothing went wrong
-    """A callback has ended training. skorch uses KeyboardInterrupt, as a user's Ctrl-C does."""
 
 
 class SequenceNet(NeuralNet):
@@ -86,7 +83,9 @@ class SequenceNet(NeuralNet):
         try:
             super().notify(method_name, **kwargs)
         except KeyboardInterrupt as stop:
-            raise StopTraining from stop
+            if ends_training(stop):
+                raise StopTraining from stop
+            raise
 
     def get_split_datasets(
         self, X: FitData, y: None = None, **fit_params: Any

@@ -20,7 +20,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skattn.models import GRURegressor
-from skattn.preprocessing import Alpha360, CrossSectionalScaler, RobustZScore, SequenceReshaper
+from skattn.preprocessing import (
+    Alpha360,
+    CrossSectionalScaler,
+    RobustZScore,
+    SequenceReshaper,
+    scale_within_days,
+)
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +163,51 @@ def test_scaler_before_windows(market):
     assert np.isfinite(pipeline.fit(market.ohlcv, market.label).predict(market.ohlcv)).all()
     names = pipeline[:2].get_feature_names_out()
     assert names[:2].tolist() == ["CLOSE4", "CLOSE3"]
+
+
+# No bit of a day depends on anything else ---------------------------------------------------------
+
+
+@st.composite
+def days_of_numbers(draw):
+    """Values on a few days, of any size, with NaN, and their day."""
+    scale = draw(st.sampled_from([1e-300, 1e-200, 1.0, 1e9, 1e300]))
+    numbers = st.floats(-1, 1, allow_subnormal=False) | st.just(float("nan"))
+    values = np.array(draw(st.lists(numbers, min_size=4, max_size=60))) * scale
+    level = draw(st.sampled_from([0.0, 1.0])) * scale
+    return values + level, np.array([draw(st.integers(0, 3)) for _ in values])
+
+
+@settings(max_examples=100, deadline=None)
+@given(days_of_numbers(), st.sampled_from(SCALING_METHODS), st.randoms(use_true_random=False))
+def test_a_day_is_scaled_by_itself_to_the_bit(numbers, method, random):
+    values, day = numbers
+    scaled = scale_within_days(values, day, method)
+    for each in np.unique(day):
+        rows = np.flatnonzero(day == each)
+        alone = scale_within_days(values[rows], day[rows] * 0, method)
+        assert_array_equal(scaled[rows], alone)
+    order = np.array(random.sample(range(len(values)), len(values)))
+    assert_array_equal(scale_within_days(values[order], day[order], method), scaled[order])
+
+
+@pytest.mark.parametrize("method", SCALING_METHODS)
+@pytest.mark.parametrize("unit", [1e-307, 1e-200, 1.0, 1e300, 1e307])
+def test_the_unit_does_not_matter(method, unit):
+    values = np.random.default_rng(0).normal(size=50)
+    day = np.arange(50) % 3
+    expected = scale_within_days(values, day, method)
+    scaled = scale_within_days(values * unit, day, method)
+    assert np.isfinite(scaled).all()
+    np.testing.assert_allclose(scaled, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["zscore", "robust"])
+def test_a_missing_value_changes_no_other_day(method):
+    """The case that was found: a NaN in the last row changed values of earlier days."""
+    rng = np.random.default_rng(3)
+    day = np.repeat(np.arange(21), 7)
+    values = rng.normal(size=147) * 1e3 + 1e9
+    before = scale_within_days(values, day, method)
+    values[-1] = np.nan
+    assert_array_equal(scale_within_days(values, day, method)[:-7], before[:-7])

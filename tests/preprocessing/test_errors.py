@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from helpers import OHLCV, columns_of_ones, ragged_prices, with_value
 from numpy import nan
 from sklearn.base import clone
 
-from skattn.preprocessing import Alpha360, RobustZScore, SequenceReshaper
+from skattn.preprocessing import Alpha158, Alpha360, RobustZScore, SequenceReshaper
 
 PRICES = ragged_prices(missing=0.0)
 
@@ -163,3 +164,24 @@ def test_transform_says_what_is_wrong(transformer, fitted, X, message):
     transformer = clone(transformer).fit(fitted)
     with pytest.raises(ValueError, match=message):
         transformer.transform(X)
+
+
+@pytest.mark.parametrize("field", ["close", "open", "high", "low", "volume"])
+@pytest.mark.parametrize("transformer", [Alpha360(length=3), Alpha158((5,))])
+def test_negative_prices_and_volume_are_refused(transformer, field):
+    table = ragged_prices(missing=0.0)
+    table[field] = table[field].where(np.arange(len(table)) != 4, -5.0)
+    with pytest.raises(ValueError, match=rf"'{field}'.*\b1\b.*-5\.0"):
+        clone(transformer).fit(table)
+
+
+@pytest.mark.parametrize("transformer", [Alpha360(length=3), Alpha158((5,))])
+def test_a_high_below_the_low_is_reported(transformer):
+    table = ragged_prices(missing=0.0)
+    table["high"] = np.maximum(table["high"], table["low"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        clone(transformer).fit(table)
+    table.iloc[[2, 5], table.columns.get_loc("high")] = 1e-6
+    with pytest.warns(UserWarning, match=rf"high.*low.*\b2 of {len(table)}\b"):
+        clone(transformer).fit(table)
