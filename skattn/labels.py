@@ -17,6 +17,7 @@ from skattn.parameters import InvalidParameterError, check_numbers, check_value,
 from skattn.utils import warn_user
 
 __all__ = [
+    "USUAL_REACH",
     "check_labels",
     "check_purge",
     "holding_days",
@@ -78,8 +79,8 @@ def make_label(
     ``groupby(...).apply``, which counts the stock's own rows and so jumps over suspensions. Other
     operations drop ``attrs``: ``rank``, ``pd.qcut``, ``unstack``, ``groupby(...).transform``,
     ``pd.concat`` of labels with different attrs, a label that becomes a column of a table, and
-    ``sklearn.compose.TransformedTargetRegressor``. "auto" means 2 days then: set the attrs again,
-    or give ``purge``.
+    ``sklearn.compose.TransformedTargetRegressor``. "auto" warns and means 2 days then: set the
+    attrs again, or give ``purge``.
 
     References
     ----------
@@ -215,7 +216,7 @@ def resolve_purge(purge: int | str, y: Any) -> int:
     Parameters
     ----------
     purge : int or "auto"
-        A number is taken as it is. "auto" is the reach that y tells, else 2 days.
+        A number is taken as it is. "auto" is the reach that y tells, else 2 days, with a warning.
     y : object
         The labels, or None.
 
@@ -241,7 +242,15 @@ def resolve_purge(purge: int | str, y: Any) -> int:
     purge = check_purge(purge)
     reach = label_reach(y)
     if isinstance(purge, str):
-        return USUAL_REACH if reach is None else reach
+        if reach is None:
+            warn_user(
+                f'How many days ahead the label reaches is not known, so purge="auto" drops '
+                f"{USUAL_REACH} days, the reach of a return from tomorrow to the day after. Tell "
+                f'the reach with y.attrs["reach"], as skattn.make_label does, or pass '
+                f"purge=<days>."
+            )
+            return USUAL_REACH
+        return reach
     if reach is not None and reach > purge:
         warn_user(
             f"The label reaches {reach} days ahead, but purge={purge}: labels of the last training "

@@ -227,7 +227,9 @@ def make_stock_days(sizes: list[int], seed: int = 0) -> tuple[WindowArray, pd.Se
     own = pd.Series(X[:, -1, 0], index=index)
     sector = index.get_level_values("instrument").map(SECTORS.to_dict()).fillna("none")
     shared = own.groupby([index.get_level_values("datetime"), sector]).transform("mean")
-    return windows_of(X, index), (3 * shared - own).rename("label")
+    y = (3 * shared - own).rename("label")
+    y.attrs["reach"] = 2
+    return windows_of(X, index), y
 
 
 # Comparisons ------------------------------------------------------------------------------------

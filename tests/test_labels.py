@@ -10,13 +10,15 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import KEYS, label_reaching
+from helpers import KEYS, days_in, label_reaching
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing
 
 from skattn.labels import holding_days, label_reach, make_label, resolve_purge
+from skattn.model_selection import DailyTimeSeriesSplit
+from skattn.models import GRURegressor
 
 
 def labels_by_hand(close, horizon=1, delay=1):
@@ -275,6 +277,45 @@ def test_auto_purges_the_reach_or_two_days():
     assert resolve_purge("auto", label_reaching(5)) == 5
     assert resolve_purge("auto", label_reaching(1)) == 1
     assert resolve_purge("auto", pd.Series([1.0])) == resolve_purge("auto", None) == 2
+
+
+@pytest.mark.parametrize("y", [None, pd.Series([1.0]), [1.0]])
+def test_a_reach_that_nobody_told_is_not_assumed_in_silence(y):
+    with pytest.warns(UserWarning, match=r'"auto".*\b2 days.*attrs\["reach"\].*purge=') as caught:
+        assert resolve_purge("auto", y) == 2
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert resolve_purge("auto", label_reaching(2)) == resolve_purge(2, y) == 2
+
+
+DROPPING = {
+    "rank": lambda y: y.groupby(level="datetime").rank(pct=True),
+    "transform": lambda y: y.groupby(level="datetime").transform("mean"),
+    "array": lambda y: y.to_numpy(),
+}
+
+
+@pytest.mark.parametrize("kind", DROPPING)
+def test_labels_that_lost_their_reach_are_reported(market, kind):
+    """By a splitter and by early stopping, which would purge too little."""
+    y = make_label(market.ohlcv, horizon=20)
+    lost = DROPPING[kind](y)
+    X = market.ohlcv[["close"]]
+    with pytest.warns(UserWarning, match=r'"auto".*\b2 days'):
+        list(DailyTimeSeriesSplit(2).split(X, lost))
+    with pytest.warns(UserWarning, match=r'"auto".*\b2 days'):
+        list(DailyTimeSeriesSplit(2).split(X, groups=days_in(X)))
+    windows = np.ones((len(X), 2, 1), np.float32)
+    model = GRURegressor(hidden_size=2, max_epochs=1)
+    with pytest.warns(UserWarning, match=r'"auto".*\b2 days'):
+        model.fit(windows, lost, days=days_in(X))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        list(DailyTimeSeriesSplit(2).split(X, y))
+        list(DailyTimeSeriesSplit(2, purge=21).split(X, lost))
+        model.fit(windows, y)
+        model.set_params(early_stopping=False).fit(windows, lost, days=days_in(X))
 
 
 @pytest.mark.parametrize("purge", [0, 5, np.int64(7)])

@@ -139,7 +139,7 @@ def test_weekends_are_no_trading_days(windows):
 
 def test_a_table_that_lost_its_index(windows):
     X, y = windows
-    model = ALSTMRegressor(max_epochs=1, hidden_size=4)
+    model = ALSTMRegressor(max_epochs=1, hidden_size=4, purge=2)
     with pytest.warns(UserWarning, match=r"\b8\b.*set_output") as caught:
         model.fit(X[:, :, 0], y)
     assert caught[0].filename == __file__

@@ -15,6 +15,7 @@ from skattn.metrics._quantiles import tail_returns
 from skattn.metrics._rows import REASONS, LabelledRows, labelled_rows, left_out
 from skattn.panel import align_y, days_of
 from skattn.parameters import check_value
+from skattn.utils import warn_user
 
 TOO_FEW, CONSTANT_LABELS, CONSTANT_PREDICTIONS = REASONS
 
@@ -218,6 +219,13 @@ def signal_report(
     if by_day:
         return table
     holding = holding_days(y_true)
+    if holding is None and lags == "auto" and len(table):
+        warn_user(
+            'Over how many days a label is earned is not known, so lags="auto" takes the usual '
+            "number for a series of this length, which is too small for labels that overlap for "
+            'longer. Tell the days with y_true.attrs["horizon"] and ["reach"], as '
+            "skattn.make_label does, or pass lags=<days>."
+        )
     calendar = rows.calendar.get_level_values(-1).unique().sort_values()
     if by is None:
         summary = _summarise(table, calendar, lags, holding, days_per_year)

@@ -36,9 +36,9 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     purge : int or "auto", default="auto"
         Trading days left out before and after each run of test days: the reach of the label. "auto"
         reads the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this
-        entry "auto" uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. pandas
-        copies ``y.attrs`` to everything computed from y, so pass a number for a label that was
-        shifted or combined by hand.
+        entry "auto" warns and uses 2, the reach of qlib's
+        ``Ref($close, -2) / Ref($close, -1) - 1``. pandas copies ``y.attrs`` to everything computed
+        from y, so pass a number for a label that was shifted or combined by hand.
     embargo : int, default=0
         Trading days left out after each run of test days, in addition to the purge.
 

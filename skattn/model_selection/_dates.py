@@ -40,9 +40,9 @@ class DateSplit(DailySplitter):
     purge : int or "auto", default="auto"
         Trading days left out before the next segment: the reach of the label. "auto" reads the
         reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this entry "auto"
-        uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. pandas copies
-        ``y.attrs`` to everything computed from y, so pass a number for a label that was shifted or
-        combined by hand.
+        warns and uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. pandas
+        copies ``y.attrs`` to everything computed from y, so pass a number for a label that was
+        shifted or combined by hand.
 
     Attributes
     ----------

@@ -34,8 +34,8 @@ class DailyTimeSeriesSplit(DailySplitter):
         ``Ref($close, -2) / Ref($close, -1) - 1`` at day t uses prices up to day t + 2, so the
         labels of the last 2 days before the test set would use prices of the test days. "auto"
         reads the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this
-        entry "auto" uses 2. pandas copies ``y.attrs`` to everything computed from y, so pass a
-        number for a label that was shifted or combined by hand.
+        entry "auto" warns and uses 2. pandas copies ``y.attrs`` to everything computed from y, so
+        pass a number for a label that was shifted or combined by hand.
     gap : int, default=0
         Trading days between training and test set, in addition to the purge. The gap simulates the
         time between training and use of a model.

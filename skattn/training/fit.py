@@ -12,7 +12,7 @@ from sklearn.base import clone
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skattn.labels import label_reach, resolve_purge
+from skattn.labels import USUAL_REACH, label_reach, resolve_purge
 from skattn.training.callbacks import (
     MONITORS,
     EpochHooks,
@@ -146,8 +146,8 @@ def hold_out(
     """
     if valid is not None:
         reach = label_reach(y)
-        purge = resolve_purge(parameters.purge, None) if reach is None else reach
-        _check_validation_days(samples, valid, purge)
+        told = parameters.purge if isinstance(parameters.purge, int) else USUAL_REACH
+        _check_validation_days(samples, valid, told if reach is None else reach)
         data = FitData(trainable(samples, whole_days), trainable(valid, whole_days))
     elif stops_early(parameters, samples.days is not None):
         masks = chronological_holdout(

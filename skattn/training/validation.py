@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from skattn.utils import warn_user
 # Windows that are gathered at a time: bounds the memory.
 CHUNK = 8192
 
-Windows = WindowArray | np.ndarray
+Windows: TypeAlias = WindowArray | np.ndarray
 
 
 def make_samples(

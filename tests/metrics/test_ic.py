@@ -162,9 +162,9 @@ def test_perfect_is_not_more_than_one(method: str) -> None:
 
 
 def test_no_warnings(recwarn) -> None:
-    signal_report([np.nan, 1.0, 1.0, 2.0], [1.0, 2.0, 3.0, 3.0], days=DAYS[[0, 1, 2, 2]])
+    signal_report([np.nan, 1.0, 1.0, 2.0], [1.0, 2.0, 3.0, 3.0], days=DAYS[[0, 1, 2, 2]], lags=0)
     # Two days of the same IC: the ratio is infinite.
-    signal_report([1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0], days=DAYS[[0, 0, 1, 1]])
+    signal_report([1.0, 2.0, 1.0, 2.0], [1.0, 2.0, 3.0, 4.0], days=DAYS[[0, 0, 1, 1]], lags=0)
     assert not recwarn.list
 
 

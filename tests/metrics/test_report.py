@@ -118,6 +118,8 @@ def test_lags_where_the_overlap_is_not_known(signal, attrs: dict) -> None:
     label, predicted = signal
     label = label.copy()
     label.attrs = attrs
+    with pytest.warns(UserWarning, match=r'lags="auto".*attrs\["horizon"\].*lags='):
+        signal_report(label, predicted)
     report = signal_report(label, predicted)
     assert report["days"] == 158
     assert report["lags"] == np.floor(4 * 1.58 ** (2 / 9)) == 4

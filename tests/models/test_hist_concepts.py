@@ -55,7 +55,8 @@ def test_no_concepts(stock_days):
             )
         # Then instruments need not be known.
         days = y.index.get_level_values("datetime")
-        by_day = small_hist(concepts=None).fit(np.asarray(X), y.to_numpy(), days=days)
+        by_day = small_hist(concepts=None, purge=2)
+        by_day.fit(np.asarray(X), y.to_numpy(), days=days)
         assert_array_equal(weights_of(by_day), weights_of(without))
         assert_array_equal(by_day.predict(np.asarray(X), days=days), without.predict(X))
 
