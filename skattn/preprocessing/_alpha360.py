@@ -73,8 +73,9 @@ class Alpha360(OhlcvTransformer):
     exactly. Without ``calendar``, the days between fitted and later rows that are still in the
     index of X, such as the days purged by a splitter, are missing in windows. Otherwise consecutive
     days with rows are treated as neighbours. A warning names a pause after the fitted days that is
-    longer than any pause within the fitted days. To transform earlier rows, also pass the days
-    before them.
+    longer than any pause within the fitted days, and another pause of more than 10 weekdays;
+    shorter pauses pass without a word. Rows that come back from a file do not know dropped days:
+    pass ``calendar`` there. To transform earlier rows, also pass the days before them.
 
     *Missing values.* Data vendors write zero prices and zero volume for "no value". Zeros become
     NaN. If the latest close (volume) is missing, the whole window of prices (volume) is missing.

@@ -9,7 +9,8 @@ Three rules apply:
    the later rows, because they may belong to another market.
 3. Otherwise consecutive days with rows are neighbours. A warning follows if the pause between
    fitted and later rows is longer than any pause within the fitted days. A warning also follows if
-   another pause is longer than any market closure; k-fold splitters produce such pauses.
+   another pause is longer than any market closure (10 weekdays); k-fold splitters produce such
+   pauses. Rows that come back from a file know no dropped days: their users need ``calendar=``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,12 @@ from skattn.training import Batches, Samples
 TOLERANCE = 1e-5
 
 
+@pytest.fixture(autouse=True)
+def _seed():
+    """Fresh modules draw their weights: the same ones in every run, near no tie."""
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def ohlcv(ragged_ohlcv):
     return ragged_ohlcv
