@@ -17,6 +17,7 @@ from skattn.parameters import InvalidParameterError, check_numbers, check_value,
 from skattn.utils import warn_user
 
 __all__ = [
+    "PURGE_BOUNDS",
     "USUAL_REACH",
     "check_labels",
     "check_purge",
@@ -25,6 +26,9 @@ __all__ = [
     "make_label",
     "resolve_purge",
 ]
+
+# What purge may be, wherever it is a parameter.
+PURGE_BOUNDS: dict[str, Any] = {"at_least": 0, "one_of": ("auto",)}
 
 # The reach of qlib's label, Ref($close, -2) / Ref($close, -1) - 1.
 USUAL_REACH = 2
@@ -261,10 +265,12 @@ def resolve_purge(purge: int | str, y: Any) -> int:
 
 def check_purge(purge: Any) -> int | str:
     """Raise where ``purge`` is neither "auto" nor an int of at least 0."""
-    return check_value("purge", purge, "int | str", at_least=0, one_of=("auto",))
+    return check_value("purge", purge, "int | str", **PURGE_BOUNDS)
 
 
-def check_labels(y: Any, name: str = "y", *, required: bool = True) -> np.ndarray:
+def check_labels(
+    y: Any, name: str = "y", *, required: bool = True, warn: bool = False
+) -> np.ndarray:
     """Check labels, one number a row.
 
     Parameters
@@ -275,6 +281,8 @@ def check_labels(y: Any, name: str = "y", *, required: bool = True) -> np.ndarra
         What the labels are called in an error's text.
     required : bool, default=True
         Whether at least one row must have a label.
+    warn : bool, default=False
+        Whether to warn of a column vector, as scikit-learn does.
 
     Returns
     -------
@@ -293,7 +301,7 @@ def check_labels(y: Any, name: str = "y", *, required: bool = True) -> np.ndarra
     >>> check_labels([0.1, None])
     array([0.1, nan])
     """
-    labels = check_numbers(name, y)
+    labels = check_numbers(name, y, warn=warn)
     infinite = np.flatnonzero(np.isinf(labels))
     if len(infinite):
         raise ValueError(

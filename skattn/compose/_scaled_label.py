@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of
@@ -43,8 +43,7 @@ def scale_label(X: Any, y: Any, days: Any, method: str, suffix: str = "") -> np.
     name = f"y{suffix}"
     check_consistent_length(X, y, days)
     align_y(X, y, names=(f"X{suffix}", name))
-    labels = check_labels(y, name, required=False)
-    column_or_1d(y, warn=True)  # scikit-learn warns of a column vector
+    labels = check_labels(y, name, required=False, warn=True)
     known = days_of(days, X, y, what=name, required=False)
     if known is None:
         warn_user(

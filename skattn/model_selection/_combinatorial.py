@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skattn.labels import PURGE_BOUNDS
 from skattn.model_selection._base import DailySplitter, rows_on
 from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
 from skattn.panel import align_y
@@ -107,7 +108,7 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
 
     n_folds: int = parameter(10, at_least=2, at_most=100_000, positional=True)
     n_test_folds: int = parameter(2, at_least=1, positional=True)
-    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+    purge: int | str = parameter("auto", **PURGE_BOUNDS)
     embargo: int = parameter(0, at_least=0)
 
     def _check_together(self) -> None:

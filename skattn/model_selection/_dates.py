@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from skattn.labels import resolve_purge
+from skattn.labels import PURGE_BOUNDS, resolve_purge
 from skattn.model_selection._base import DailySplitter, day_text, rows_on
 from skattn.model_selection._folds import Fold
 from skattn.panel.internal import Day, read_day
@@ -105,7 +105,7 @@ class DateSplit(DailySplitter):
     valid: Sequence[Day] | None = parameter(None, positional=True)
     test: Sequence[Day] | None = parameter(None, positional=True)
     evaluate: str | None = parameter(None, one_of=("valid", "test"))
-    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+    purge: int | str = parameter("auto", **PURGE_BOUNDS)
 
     def _check_together(self) -> None:
         bounds = self._bounds()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from skattn.labels import PURGE_BOUNDS
 from skattn.model_selection._base import DailySplitter
 from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
 from skattn.parameters import parameter
@@ -81,7 +82,7 @@ class PurgedDailyKFold(DailySplitter):
     """
 
     n_splits: int = parameter(5, at_least=2, positional=True)
-    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+    purge: int | str = parameter("auto", **PURGE_BOUNDS)
     embargo: int = parameter(0, at_least=0)
 
     def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:

@@ -8,6 +8,7 @@ from itertools import count
 import numpy as np
 import pandas as pd
 
+from skattn.labels import PURGE_BOUNDS
 from skattn.model_selection._base import DailySplitter, are
 from skattn.model_selection._folds import Fold
 from skattn.parameters import parameter
@@ -110,7 +111,7 @@ class DailyTimeSeriesSplit(DailySplitter):
     n_splits: int = parameter(5, at_least=2, positional=True)
     max_train_size: int | None = parameter(None, at_least=1)
     test_size: int | None = parameter(None, at_least=1)
-    purge: int | str = parameter("auto", at_least=0, one_of=("auto",))
+    purge: int | str = parameter("auto", **PURGE_BOUNDS)
     gap: int = parameter(0, at_least=0)
     embargo: int = parameter(0, at_least=0)
 

@@ -6,14 +6,12 @@ import torch
 from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
+from skattn.models._limits import MAX_LAYERS, MAX_SIZE
 
 RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
 # Rows that one thread computes at a time: the fastest number for each recurrent unit.
 BLOCK_ROWS = {"gru": 200, "lstm": 128}
-
-# Larger values are mistakes that would fill the memory or seem to hang.
-MAX_SIZE, MAX_LAYERS = 65_536, 1_000
 
 
 def make_rnn(

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
-
-# Rows that one thread computes at a time: the fastest number for each recurrent unit.
-BLOCK_ROWS = {"gru": 200, "lstm": 128}
+from skattn.models._limits import MAX_LAYERS, MAX_SIZE
+from skattn.models._recurrent import BLOCK_ROWS, RNNS, make_rnn, time_major
 
 
 class ALSTM(nn.Module):
@@ -43,10 +42,7 @@ class ALSTM(nn.Module):
         self.net = nn.Sequential()
         self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
         self.net.add_module("act", nn.Tanh())
-        kind = {"gru": nn.GRU, "lstm": nn.LSTM}[rnn]
-        # torch warns about dropout in a single layer, where dropout has no effect.
-        between = dropout if num_layers > 1 else 0.0
-        self.rnn = kind(hidden_size, hidden_size, num_layers, dropout=between)
+        self.rnn = make_rnn(rnn, hidden_size, hidden_size, num_layers, dropout)
         self.fc_out = nn.Linear(2 * hidden_size, 1)
         self.att_net = nn.Sequential()
         self.att_net.add_module("att_fc_in", nn.Linear(hidden_size, hidden_size // 2))
@@ -66,8 +62,7 @@ class ALSTM(nn.Module):
         return {"time": weights[:, :, 0].T}
 
     def _states_and_weights(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        # Time first, (T, B, F): the recurrence then reads contiguous memory.
-        states, _ = self.rnn(self.net(x.transpose(0, 1).contiguous()))
+        states, _ = self.rnn(self.net(time_major(x)))
         return states, torch.softmax(self.att_net(states), dim=0)
 
 
@@ -98,11 +93,13 @@ class ALSTMRegressor(SequenceRegressor):
     hidden_size: int = parameter(
         64,
         at_least=2,
-        at_most=65_536,
+        at_most=MAX_SIZE,
         doc="Size of the state; the attention network is half as wide.",
     )
-    num_layers: int = parameter(2, at_least=1, at_most=1_000, doc="Number of recurrent layers.")
-    rnn: str = parameter("gru", one_of=("gru", "lstm"), doc="Recurrent unit.")
+    num_layers: int = parameter(
+        2, at_least=1, at_most=MAX_LAYERS, doc="Number of recurrent layers."
+    )
+    rnn: str = parameter("gru", one_of=tuple(RNNS), doc="Recurrent unit.")
     dropout: float = parameter(
         0.0,
         at_least=0,

@@ -11,14 +11,8 @@ from torch import nn
 
 from skattn.base import ConceptTable, CrossSectionalRegressor, parameter
 from skattn.kernels import by_rows
-from skattn.models._recurrent import (
-    BLOCK_ROWS,
-    MAX_LAYERS,
-    MAX_SIZE,
-    RNNS,
-    make_rnn,
-    time_major,
-)
+from skattn.models._limits import MAX_LAYERS, MAX_SIZE
+from skattn.models._recurrent import BLOCK_ROWS, RNNS, make_rnn, time_major
 
 
 class HIST(nn.Module):

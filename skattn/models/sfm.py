@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from skattn.base import SequenceRegressor, parameter
 from skattn.kernels import last_memory_state, memory_steps
+from skattn.models._limits import MAX_SIZE
 
 # Order of the gates in the stacked tensors: input, state forgetting, output, frequency forgetting,
 # candidate. The candidate comes last, because it takes tanh and the others the hard sigmoid.
@@ -199,14 +200,16 @@ class SFMRegressor(SequenceRegressor):
     True
     """
 
-    hidden_size: int = parameter(64, at_least=1, at_most=65_536, doc="Size of the recurrent state.")
+    hidden_size: int = parameter(
+        64, at_least=1, at_most=MAX_SIZE, doc="Size of the recurrent state."
+    )
     freq_dim: int = parameter(
-        25, at_least=1, at_most=65_536, doc="Number of frequencies of the memory."
+        25, at_least=1, at_most=MAX_SIZE, doc="Number of frequencies of the memory."
     )
     output_dim: int = parameter(
         32,
         at_least=1,
-        at_most=65_536,
+        at_most=MAX_SIZE,
         doc="Size of the layer between the last state and the prediction.",
     )
     dropout_W: float = parameter(  # noqa: N815 - the paper's name

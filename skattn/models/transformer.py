@@ -11,6 +11,7 @@ from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
 from skattn.kernels import feed_forward
+from skattn.models._limits import MAX_LAYERS, MAX_SIZE
 
 
 class Transformer(nn.Module):
@@ -258,11 +259,11 @@ class TransformerRegressor(SequenceRegressor):
     d_model: int = parameter(
         64,
         at_least=1,
-        at_most=65_536,
+        at_most=MAX_SIZE,
         doc="Size of a step within the encoder, a multiple of ``nhead``.",
     )
-    nhead: int = parameter(2, at_least=1, at_most=65_536, doc="Number of attention heads.")
-    num_layers: int = parameter(2, at_least=1, at_most=1_000, doc="Number of encoder layers.")
+    nhead: int = parameter(2, at_least=1, at_most=MAX_SIZE, doc="Number of attention heads.")
+    num_layers: int = parameter(2, at_least=1, at_most=MAX_LAYERS, doc="Number of encoder layers.")
     dim_feedforward: int = parameter(
         2048, at_least=1, at_most=1_048_576, doc="Hidden size of the feed-forward networks."
     )

@@ -123,10 +123,20 @@ class Parameter:
         if isinstance(value, str):
             return "str" in self.kinds and (not self.one_of or value in self.one_of)
         if isinstance(value, Integral) and not self.kinds.isdisjoint({"int", "float"}):
-            return self._is_within(value, LARGEST_INT if "int" in self.kinds else LARGEST_FLOAT)
+            return self._is_within(value, self._largest)
         if isinstance(value, Real) and "float" in self.kinds:
             return value == value and self._is_within(value, LARGEST_FLOAT)
         return "object" in self.kinds and isinstance(value, self.instance_of)
+
+    @property
+    def _largest(self) -> float:
+        """The bound of whole numbers, where no other is declared."""
+        return LARGEST_INT if "int" in self.kinds else LARGEST_FLOAT
+
+    @property
+    def _words(self) -> str:
+        """How values of other kinds are called."""
+        return self.words or f"a {' or '.join(kind.__name__ for kind in self.instance_of)}"
 
     def _is_within(self, value: Any, largest: float) -> bool:
         return (
@@ -149,8 +159,7 @@ class Parameter:
             names = ", ".join(map(repr, self.one_of))
             parts.append(f"one of {names}" if len(self.one_of) > 1 else names or "a str")
         if "object" in self.kinds:
-            kinds = " or ".join(kind.__name__ for kind in self.instance_of)
-            parts.append(self.words or f"a {kinds}")
+            parts.append(self._words)
         if "None" in self.kinds:
             parts.append("None")
         return " or ".join(parts)
@@ -170,10 +179,9 @@ class Parameter:
 
     def _shown_limit(self, got: Any) -> float | None:
         """Upper bound, the general one where a value exceeds it."""
-        largest = LARGEST_INT if "int" in self.kinds else LARGEST_FLOAT
         is_number = isinstance(got, Real) and not isinstance(got, bool)
-        if self.at_most is None and is_number and abs(got) > largest:
-            return largest
+        if self.at_most is None and is_number and abs(got) > self._largest:
+            return self._largest
         return self.at_most
 
     def kind_line(self) -> str:
@@ -189,8 +197,7 @@ class Parameter:
         if "bool" in self.kinds:
             parts.append("bool")
         if "object" in self.kinds:
-            words = self.words or " or ".join(kind.__name__ for kind in self.instance_of)
-            parts.append(re.sub(r"^an? ", "", words))
+            parts.append(re.sub(r"^an? ", "", self._words))
         if "None" in self.kinds:
             parts.append("None")
         kinds = " or ".join(filter(None, parts)) or "object"
@@ -205,9 +212,10 @@ class Parameter:
             if lower is not None:
                 return f" >= {lower}"
             return "" if self.above is None else f" > {self.above}"
-        left = f"({self.above}" if lower is None else f"[{lower}"
-        left = "(-inf" if lower is None and self.above is None else left
-        return f" in {left}, {self.below}{')'}" if upper is None else f" in {left}, {upper}]"
+        above = "-inf" if self.above is None else self.above
+        left = f"({above}" if lower is None else f"[{lower}"
+        right = f"{self.below})" if upper is None else f"{upper}]"
+        return f" in {left}, {right}"
 
 
 def kinds_of(annotation: Any) -> frozenset[str]:

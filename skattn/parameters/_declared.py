@@ -127,6 +127,7 @@ class DeclaredParameters:
         _refuse_constructors(cls)
         _refuse_bare_parameters(cls)
         _refuse_misspelt_defaults(cls)
+        _refuse_hidden_members(cls)
         _inherit_bounds(cls)
         text = cls.__dict__.get("__doc__")
         dataclass(kw_only=True, eq=False, repr=False)(cls)
@@ -192,7 +193,7 @@ def _refuse_bare_parameters(cls: type) -> None:
 
 
 def _refuse_misspelt_defaults(cls: type) -> None:
-    """Raise where a plain value has a misspelt name, or a parameter hides a member."""
+    """Raise where a plain value has nearly the name of a parameter."""
     known = list(_inherited_fields(cls))
     annotated = _own_annotations(cls)
     for name, value in vars(cls).items():
@@ -204,8 +205,13 @@ def _refuse_misspelt_defaults(cls: type) -> None:
                     f"{cls.__name__}.{name} is no parameter. Did you mean {close[0]!r}? (A "
                     f"parameter of its own has an annotation.)"
                 )
-    for name in annotated:
-        if isinstance(vars(cls).get(name), Field) and name not in known:
+
+
+def _refuse_hidden_members(cls: type) -> None:
+    """Raise where a new parameter would hide a method or a fitted attribute."""
+    known = _inherited_fields(cls)
+    for name, value in vars(cls).items():
+        if isinstance(value, Field) and name not in known:
             hidden = next((base for base in cls.__mro__[1:] if name in vars(base)), None)
             if hidden is not None or name.endswith("_"):
                 what = "a fitted attribute" if hidden is None else f"{hidden.__name__}.{name}"

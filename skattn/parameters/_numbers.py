@@ -10,7 +10,7 @@ from sklearn.utils import column_or_1d
 from skattn.parameters._allowed import InvalidParameterError
 
 
-def check_numbers(name: str, values: Any) -> np.ndarray:
+def check_numbers(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
     """Convert one number a row to an array of float64.
 
     Parameters
@@ -19,6 +19,8 @@ def check_numbers(name: str, values: Any) -> np.ndarray:
         What the numbers are called.
     values : array-like of shape (n_samples,) or (n_samples, 1)
         The numbers; NaN and infinity pass.
+    warn : bool, default=False
+        Whether to warn of a column vector, as scikit-learn does.
 
     Returns
     -------
@@ -40,6 +42,6 @@ def check_numbers(name: str, values: Any) -> np.ndarray:
         # NumPy would take dates and durations for counts of their unit.
         if dtype.kind in "mM":
             raise TypeError(f"got {dtype}")
-        return column_or_1d(values, dtype=np.float64)
+        return column_or_1d(values, dtype=np.float64, warn=warn)
     except (TypeError, ValueError) as error:
         raise InvalidParameterError(f"{name} must hold one number a row: {error}") from error

@@ -94,9 +94,10 @@ def days_without_rows(
         told_until = given[-1]
         between = given[(given > dates[0]) & (given < dates[-1]) & ~given.isin(dates)]
         missing = _midnights(between, seen.tz)
-    is_seam = _seams(seen, fitted, days)
-    missing = missing.union(_known_at_seams(seen, is_seam, fitted, known, told_until))
-    _warn_of_pauses(seen.union(missing), seen, is_seam, fitted, told_until)
+    is_seam, traded = _seams(seen, fitted, days), _traded(fitted)
+    missing = missing.union(_known_at_seams(seen, is_seam, traded, known, told_until))
+    of_fitted = _pauses(fitted, traded)
+    _warn_of_pauses(seen.union(missing), seen, is_seam, traded, of_fitted, told_until)
     return missing
 
 
@@ -111,7 +112,7 @@ def _seams(seen: pd.DatetimeIndex, fitted: pd.DatetimeIndex, days: pd.DatetimeIn
 def _known_at_seams(
     seen: pd.DatetimeIndex,
     is_seam: np.ndarray,
-    fitted: pd.DatetimeIndex,
+    traded: np.ndarray,
     known: pd.DatetimeIndex,
     told_until: pd.Timestamp | None,
 ) -> pd.DatetimeIndex:
@@ -120,7 +121,7 @@ def _known_at_seams(
     inside = (place > 0) & (place < len(seen)) & ~known.isin(seen)
     found = known[inside][is_seam[place[inside] - 1]]
     # Time stamps of another market or another time of day are not steps of these rows.
-    found = found[found.day_of_week.isin(np.flatnonzero(_traded(fitted)))]
+    found = found[found.day_of_week.isin(np.flatnonzero(traded))]
     found = found[np.isin(_time_of_day(found), _time_of_day(seen))]
     return found if told_until is None else found[dates_of(found) > told_until]
 
@@ -129,12 +130,11 @@ def _warn_of_pauses(
     all_days: pd.DatetimeIndex,
     seen: pd.DatetimeIndex,
     is_seam: np.ndarray,
-    fitted: pd.DatetimeIndex,
+    traded: np.ndarray,
+    of_fitted: np.ndarray,
     told_until: pd.Timestamp | None,
 ) -> None:
     """Warn of long pauses over which windows would join distant days."""
-    traded = _traded(fitted)
-    of_fitted = _pauses(fitted, traded)
     pauses = _pauses(all_days, traded)
     # Each pause lies between two seen days; the later day shows whether the pause is at a seam.
     after = seen.searchsorted(all_days[1:])

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from skorch.callbacks import Callback
 
+from skattn.labels import PURGE_BOUNDS
 from skattn.parameters import DeclaredParameters, parameter, parameters_of, shown
 from skattn.training.callbacks import MONITORS
 from skattn.training.losses import LOSSES
@@ -101,8 +102,7 @@ class TrainingParameters(DeclaredParameters):
     )
     purge: int | str = parameter(
         "auto",
-        at_least=0,
-        one_of=("auto",),
+        **PURGE_BOUNDS,
         doc="""
             Days dropped before the held-out days, because the labels of these days reach into the
             held-out days. "auto" takes what y tells in ``attrs["reach"]``, as

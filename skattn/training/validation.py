@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils.validation import check_consistent_length
 
 from skattn.labels import check_labels
 from skattn.panel import WindowArray, align_y, days_of, instruments_of
@@ -61,8 +61,7 @@ def make_samples(
         return Samples(windows, unknown, *_days_and_instruments(days, instruments, X))
     check_consistent_length(windows, y, days, instruments)
     align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
-    labels = to_float32(check_labels(y, f"y{suffix}"), f"y{suffix}")
-    column_or_1d(y, warn=True)  # a column vector is taken with scikit-learn's warning
+    labels = to_float32(check_labels(y, f"y{suffix}", warn=True), f"y{suffix}")
     for first in range(0, len(windows), CHUNK):
         rows = slice(first, first + CHUNK)
         check_finite(gather(windows, rows), windows, rows, f"X{suffix}")
