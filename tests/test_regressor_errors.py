@@ -121,7 +121,7 @@ def test_unlabelled_days_between_training_and_validation_are_a_purge(windows):
     y = y.where((days < days[100]) | (days >= days[110]))
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        ALSTMRegressor(max_epochs=1, hidden_size=4).fit(
+        ALSTMRegressor(max_epochs=1, hidden_size=4, purge=2).fit(
             X[:110], y[:110], X_val=X[110:], y_val=y[110:]
         )
 

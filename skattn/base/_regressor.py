@@ -19,6 +19,7 @@ from skattn.base._checks import check_days, check_samples, check_windows
 from skattn.base._epochs import epoch_hooks
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of, instruments_of
+from skattn.panel.internal import index_of
 from skattn.training import (
     FitData,
     FitIdentity,
@@ -194,7 +195,9 @@ class SequenceRegressor(
             if valid is not None:
                 check_days(self, net, valid, fitting=True, name="X_val")
             whole_days = net.contract.cross_sectional
-            data = hold_out(parameters, samples, valid, y, whole_days=whole_days)
+            data = hold_out(
+                parameters, samples, valid, y, whole_days=whole_days, index=index_of(X, y)
+            )
             identity = FitIdentity(type(self), settings, loaded)
             epochs = parameters.max_epochs
             checkpoint = open_checkpoint(parameters.checkpoint, identity, net, data, epochs)

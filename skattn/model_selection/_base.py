@@ -5,17 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
-from skattn.labels import resolve_purge
+from skattn.labels import label_ends, resolve_purge
 from skattn.model_selection._display import SplitDisplay, day_roles
 from skattn.model_selection._folds import Fold
 from skattn.panel import days_of
+from skattn.panel.internal import index_of
 from skattn.parameters import DeclaredParameters
 
 
@@ -24,7 +25,7 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
 
     A subclass chooses days, and this base class finds the rows of the days. A subclass declares its
     parameters, including ``purge``, as annotated attributes and has ``n_splits``. A subclass
-    implements ``_describe()`` and ``_split_days(calendar, purge)``, which yields :class:`Fold`
+    implements ``_describe()`` and ``_split_days(calendar, ends)``, which yields :class:`Fold`
     objects with positions in the calendar. Parameters are checked when a splitter is created;
     ``_check_together`` adds checks that combine several parameters.
     """
@@ -40,7 +41,7 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
         self._check_together()
 
     @property
-    def _purge(self) -> int | str:
+    def _purge(self) -> int | str | pd.Series:
         return self.purge  # type: ignore[attr-defined]
 
     def _check_together(self) -> None:
@@ -79,12 +80,9 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
             The days are unknown, there are too few days for the splits, or a fold has no training
             day.
         """
-        day_of_row, calendar = self._days(X, y, groups)
-        for fold in self._folds(calendar, resolve_purge(self._purge, y)):
-            yield (
-                rows_on(fold.train, day_of_row, len(calendar)),
-                rows_on(fold.test, day_of_row, len(calendar)),
-            )
+        rows = self._read_rows(X, y, groups)
+        for fold in self._folds(rows):
+            yield rows.on(fold.train), rows.on(fold.test)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:
         """Return the number of splits.
@@ -122,16 +120,15 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
         TypeError, ValueError
             As for :meth:`split`, or ``ax`` is not an Axes.
         """
-        _, calendar = self._days(X, y, groups)
-        purge = resolve_purge(self._purge, y)
-        title = repr(self).replace("purge='auto'", f"purge='auto' ({purge} days)")
-        roles = day_roles(self._folds(calendar, purge), calendar)
+        rows = self._read_rows(X, y, groups)
+        title = repr(self).replace("purge='auto'", f"purge='auto' ({rows.purge} days)")
+        roles = day_roles(self._folds(rows), rows.calendar)
         return SplitDisplay(roles, title=title).plot(ax=ax)
 
     def __repr__(self) -> str:
         """Return the call that creates this splitter, with parameters in signature order."""
         names = signature(type(self)).parameters
-        values = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        values = ", ".join(f"{name}={_shown(getattr(self, name))}" for name in names)
         return f"{type(self).__name__}({values})"
 
     def __str__(self) -> str:
@@ -139,12 +136,22 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
         return f"{self!r}: {self._describe()}"
 
     @abstractmethod
-    def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
-        """Yield the folds as positions in the sorted calendar."""
+    def _split_days(self, calendar: pd.DatetimeIndex, ends: np.ndarray) -> Iterator[Fold]:
+        """Yield the folds as positions in the sorted calendar.
+
+        ``ends`` has the position of the last day that the labels of each day look at.
+        """
 
     @abstractmethod
     def _describe(self) -> str:
         """Describe the folds in a few words."""
+
+    def _read_rows(self, X: Any, y: Any, groups: Any) -> Rows:
+        """Find the day of each row, and how far the labels of each day look ahead."""
+        day_of_row, calendar = self._days(X, y, groups)
+        purge = resolve_purge(self._purge, y)
+        ends = label_ends(purge, calendar, day_of_row, index_of(X, y))
+        return Rows(day_of_row, calendar, purge, ends)
 
     def _days(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, pd.DatetimeIndex]:
         """Return each row's position in the calendar, and the calendar."""
@@ -168,9 +175,10 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
                 f"{are(len(calendar))}. Use a smaller {name}."
             )
 
-    def _folds(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
+    def _folds(self, rows: Rows) -> Iterator[Fold]:
         """Check all folds first, so that a search fails at the start, not halfway."""
-        for number, fold in enumerate(self._split_days(calendar, purge)):
+        calendar = rows.calendar
+        for number, fold in enumerate(self._split_days(calendar, rows.ends)):
             if len(fold.train) == 0:
                 counts = [f"{len(fold.test)} to test"]
                 counts += [f"{len(days)} {why}" for why, days in fold.left_out.items() if len(days)]
@@ -178,10 +186,24 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
                 raise ValueError(
                     f"{self!r} leaves no training day in fold {number}, which tests from "
                     f"{first} to {last}: of "
-                    f"{len(calendar)} trading days, {', '.join(counts)}, with a purge of {purge}. "
-                    f"Use more days, or a smaller purge or embargo."
+                    f"{len(calendar)} trading days, {', '.join(counts)}, with purge="
+                    f"{_shown(rows.purge)}. Use more days, or a smaller purge or embargo."
                 )
-        return self._split_days(calendar, purge)
+        return self._split_days(calendar, rows.ends)
+
+
+class Rows(NamedTuple):
+    """The rows of a split: their days, and how far labels look ahead."""
+
+    day_of_row: np.ndarray
+    calendar: pd.DatetimeIndex
+    purge: int | pd.Series
+    # Position of the last day that the labels of each day look at.
+    ends: np.ndarray
+
+    def on(self, days: np.ndarray) -> np.ndarray:
+        """Find all rows of the given days."""
+        return rows_on(days, self.day_of_row, len(self.calendar))
 
 
 def rows_on(days: np.ndarray, day_of_row: np.ndarray, n_days: int) -> np.ndarray:
@@ -199,3 +221,8 @@ def are(n: int) -> str:
 def day_text(stamp: pd.Timestamp) -> str:
     """Format a day for error messages."""
     return f"{stamp:%Y-%m-%d}"
+
+
+def _shown(value: Any) -> str:
+    """Show a parameter in one line."""
+    return f"<{len(value)} last days>" if isinstance(value, pd.Series) else repr(value)

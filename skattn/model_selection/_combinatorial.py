@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import combinations
 from math import comb
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 
 from skattn.labels import PURGE_BOUNDS
 from skattn.model_selection._base import DailySplitter, rows_on
+from skattn.model_selection._embargo import EMBARGO_BOUNDS
 from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
 from skattn.panel import align_y
 from skattn.parameters import check_numbers, parameter
@@ -34,14 +36,21 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     n_test_folds : int, default=2
         Number of test blocks in each split, from 1 to ``n_folds - 1``. With 1 the splits are the
         splits of ``PurgedDailyKFold``.
-    purge : int or "auto", default="auto"
+    purge : int, "auto" or Series of dates, default="auto"
         Trading days left out before and after each run of test days: the reach of the label. "auto"
         reads the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this
         entry "auto" warns and uses 2, the reach of qlib's
         ``Ref($close, -2) / Ref($close, -1) - 1``. pandas copies ``y.attrs`` to everything computed
         from y, so pass a number for a label that was shifted or combined by hand.
-    embargo : int, default=0
-        Trading days left out after each run of test days, in addition to the purge.
+
+        A Series of dates, with the index of the rows, tells the last day that each label looks at,
+        such as the day on which a barrier was touched; NaT stands for a row without a label. A day
+        is left out where any label of it overlaps the test days or their labels, so that days stay
+        whole.
+    embargo : int, float or Timedelta, default=0
+        Trading days left out after each run of test days, in addition to the purge: a number, a
+        fraction below 1 of all trading days (rounded up), or a span of time as
+        ``pandas.Timedelta``.
 
     Raises
     ------
@@ -108,8 +117,8 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
 
     n_folds: int = parameter(10, at_least=2, at_most=100_000, positional=True)
     n_test_folds: int = parameter(2, at_least=1, positional=True)
-    purge: int | str = parameter("auto", **PURGE_BOUNDS)
-    embargo: int = parameter(0, at_least=0)
+    purge: int | str | pd.Series = parameter("auto", **PURGE_BOUNDS)
+    embargo: int | float | timedelta = parameter(0, **EMBARGO_BOUNDS)
 
     def _check_together(self) -> None:
         if self.n_test_folds >= self.n_folds:
@@ -201,12 +210,12 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
             times_tested[test_folds] += 1
         return pd.DataFrame(values, index, pd.RangeIndex(self.n_test_paths, name="path"))
 
-    def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
+    def _split_days(self, calendar: pd.DatetimeIndex, ends: np.ndarray) -> Iterator[Fold]:
         self._check_runs(calendar, "n_folds")
         days_of_fold = cut_into_runs(len(calendar), self.n_folds)
         for test_folds in self._test_folds():
             test = np.concatenate([days_of_fold[fold] for fold in test_folds])
-            yield purge_around(test, len(calendar), purge, self.embargo)
+            yield purge_around(test, ends, self.embargo, calendar)
 
     def _test_folds(self) -> Iterator[list[int]]:
         return map(list, combinations(range(self.n_folds), self.n_test_folds))

@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 import pandas as pd
 
-from skattn.labels import PURGE_BOUNDS, resolve_purge
-from skattn.model_selection._base import DailySplitter, day_text, rows_on
+from skattn.labels import PURGE_BOUNDS
+from skattn.model_selection._base import DailySplitter, day_text
 from skattn.model_selection._folds import Fold
 from skattn.panel.internal import Day, read_day
 from skattn.parameters import MISSING, parameter
@@ -37,12 +37,16 @@ class DateSplit(DailySplitter):
     evaluate : {"valid", "test"}, default=None
         Segment that :meth:`split` returns as the test set. None means "test" if this segment is
         given, else "valid".
-    purge : int or "auto", default="auto"
+    purge : int, "auto" or Series of dates, default="auto"
         Trading days left out before the next segment: the reach of the label. "auto" reads the
         reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this entry "auto"
         warns and uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``. pandas
         copies ``y.attrs`` to everything computed from y, so pass a number for a label that was
         shifted or combined by hand.
+
+        A Series of dates, with the index of the rows, tells the last day that each label looks at,
+        such as the day on which a barrier was touched; NaT stands for a row without a label. A day
+        is left out where any label of it overlaps the next segment, so that days stay whole.
 
     Attributes
     ----------
@@ -105,7 +109,7 @@ class DateSplit(DailySplitter):
     valid: Sequence[Day] | None = parameter(None, positional=True)
     test: Sequence[Day] | None = parameter(None, positional=True)
     evaluate: str | None = parameter(None, one_of=("valid", "test"))
-    purge: int | str = parameter("auto", **PURGE_BOUNDS)
+    purge: int | str | pd.Series = parameter("auto", **PURGE_BOUNDS)
 
     def _check_together(self) -> None:
         bounds = self._bounds()
@@ -143,17 +147,17 @@ class DateSplit(DailySplitter):
         TypeError, ValueError
             As for :meth:`split`.
         """
-        day_of_row, calendar = self._days(X, y, groups)
-        kept, _ = self._segment_days(calendar, resolve_purge(self.purge, y))
-        return {name: rows_on(days, day_of_row, len(calendar)) for name, days in kept.items()}
+        rows = self._read_rows(X, y, groups)
+        kept, _ = self._segment_days(rows.calendar, rows.ends)
+        return {name: rows.on(days) for name, days in kept.items()}
 
-    def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
-        kept, purged = self._segment_days(calendar, purge)
+    def _split_days(self, calendar: pd.DatetimeIndex, ends: np.ndarray) -> Iterator[Fold]:
+        kept, purged = self._segment_days(calendar, ends)
         train, test = kept.pop("train"), kept.pop(self._evaluated)
         yield Fold(train, test, {**kept, "purged": purged}, self._evaluated)
 
     def _segment_days(
-        self, calendar: pd.DatetimeIndex, purge: int
+        self, calendar: pd.DatetimeIndex, ends: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Return the kept days of each segment and the purged days, as calendar positions."""
         days = {
@@ -173,14 +177,15 @@ class DateSplit(DailySplitter):
         kept = dict(days)
         names = list(days)
         for name, following in pairwise(names):
-            kept[name] = days[name][days[name] + purge < days[following][0]]
+            kept[name] = days[name][ends[days[name]] < days[following][0]]
             if len(kept[name]) == 0:
+                purge = (ends[days[name]] - days[name]).min()
                 raise ValueError(
-                    f"A purge of {purge} leaves no day of the segment {name}="
+                    f"A purge of {purge} days or more leaves no day of the segment {name}="
                     f"{getattr(self, name)!r}, which has {len(days[name])} trading days in the "
                     f"data, before {following} begins on "
-                    f"{day_text(calendar[days[following][0]])}. Use a longer segment or a smaller "
-                    f"purge."
+                    f"{day_text(calendar[days[following][0]])}: the labels of all of them look at "
+                    f"{following}. Use a longer segment or a smaller purge."
                 )
         purged = np.concatenate([np.setdiff1d(days[name], kept[name]) for name in names])
         return kept, purged

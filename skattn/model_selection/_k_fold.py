@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+import numpy as np
 import pandas as pd
 
 from skattn.labels import PURGE_BOUNDS
 from skattn.model_selection._base import DailySplitter
+from skattn.model_selection._embargo import EMBARGO_BOUNDS
 from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
 from skattn.parameters import parameter
 
@@ -23,14 +26,20 @@ class PurgedDailyKFold(DailySplitter):
     ----------
     n_splits : int, default=5
         Number of blocks, at least 2. Block sizes differ by at most one day.
-    purge : int or "auto", default="auto"
+    purge : int, "auto" or Series of dates, default="auto"
         Trading days left out before and after the test days: the reach of the label. "auto" reads
         the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this entry
         "auto" warns and uses 2, the reach of qlib's ``Ref($close, -2) / Ref($close, -1) - 1``.
         pandas copies ``y.attrs`` to everything computed from y, so pass a number for a label that
         was shifted or combined by hand.
-    embargo : int, default=0
-        Trading days left out after the test block, in addition to the purge.
+
+        A Series of dates, with the index of the rows, tells the last day that each label looks at,
+        such as the day on which a barrier was touched; NaT stands for a row without a label. A day
+        is left out where any label of it overlaps the test days or their labels, so that days stay
+        whole.
+    embargo : int, float or Timedelta, default=0
+        Trading days left out after the test block, in addition to the purge: a number, a fraction
+        below 1 of all trading days (rounded up), or a span of time as ``pandas.Timedelta``.
 
     Raises
     ------
@@ -82,13 +91,13 @@ class PurgedDailyKFold(DailySplitter):
     """
 
     n_splits: int = parameter(5, at_least=2, positional=True)
-    purge: int | str = parameter("auto", **PURGE_BOUNDS)
-    embargo: int = parameter(0, at_least=0)
+    purge: int | str | pd.Series = parameter("auto", **PURGE_BOUNDS)
+    embargo: int | float | timedelta = parameter(0, **EMBARGO_BOUNDS)
 
-    def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
+    def _split_days(self, calendar: pd.DatetimeIndex, ends: np.ndarray) -> Iterator[Fold]:
         self._check_runs(calendar, "n_splits")
         for test in cut_into_runs(len(calendar), self.n_splits):
-            yield purge_around(test, len(calendar), purge, self.embargo)
+            yield purge_around(test, ends, self.embargo, calendar)
 
     def _describe(self) -> str:
         return f"{self.n_splits} blocks of days, each tested once"

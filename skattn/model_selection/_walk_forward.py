@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 
 from skattn.labels import PURGE_BOUNDS
 from skattn.model_selection._base import DailySplitter, are
+from skattn.model_selection._embargo import EMBARGO_BOUNDS, embargo_ends
 from skattn.model_selection._folds import Fold
 from skattn.parameters import parameter
 
@@ -30,18 +32,24 @@ class DailyTimeSeriesSplit(DailySplitter):
         (expanding window).
     test_size : int, default=None
         Number of days in each test set. None means ``n_days // (n_splits + 1)``.
-    purge : int or "auto", default="auto"
+    purge : int, "auto" or Series of dates, default="auto"
         Trading days dropped before each test set: the reach of the label. For example, qlib's label
         ``Ref($close, -2) / Ref($close, -1) - 1`` at day t uses prices up to day t + 2, so the
         labels of the last 2 days before the test set would use prices of the test days. "auto"
         reads the reach from ``y.attrs["reach"]``, which ``skattn.make_label`` sets. Without this
         entry "auto" warns and uses 2. pandas copies ``y.attrs`` to everything computed from y, so
         pass a number for a label that was shifted or combined by hand.
+
+        A Series of dates, with the index of the rows, tells the last day that each label looks at,
+        such as the day on which a barrier was touched; NaT stands for a row without a label. A day
+        is left out where any label of it overlaps the test days, so that days stay whole.
     gap : int, default=0
         Trading days between training and test set, in addition to the purge. The gap simulates the
         time between training and use of a model.
-    embargo : int, default=0
-        Trading days after each test set that the training sets of later splits leave out. No split
+    embargo : int, float or Timedelta, default=0
+        Trading days after each test set that the training sets of later splits leave out: a number,
+        a fraction below 1 of all trading days (rounded up), or a span of time as
+        ``pandas.Timedelta``. No split
         trains on days after its own test set, so an embargo is not needed against leaks. The
         walk-forward splits of other libraries ignore an embargo or do not have this parameter. An
         embargo is useful if results on a test set led to changes of the model: the days right after
@@ -111,29 +119,33 @@ class DailyTimeSeriesSplit(DailySplitter):
     n_splits: int = parameter(5, at_least=2, positional=True)
     max_train_size: int | None = parameter(None, at_least=1)
     test_size: int | None = parameter(None, at_least=1)
-    purge: int | str = parameter("auto", **PURGE_BOUNDS)
+    purge: int | str | pd.Series = parameter("auto", **PURGE_BOUNDS)
     gap: int = parameter(0, at_least=0)
-    embargo: int = parameter(0, at_least=0)
+    embargo: int | float | timedelta = parameter(0, **EMBARGO_BOUNDS)
 
-    def _split_days(self, calendar: pd.DatetimeIndex, purge: int) -> Iterator[Fold]:
+    def _split_days(self, calendar: pd.DatetimeIndex, ends: np.ndarray) -> Iterator[Fold]:
         n_days = len(calendar)
-        self._check_days(n_days, purge)
+        # Where labels differ in reach, at least the smallest reach is purged.
+        self._check_days(n_days, int((ends - np.arange(n_days)).min()))
         test_size = self._test_size(n_days)
         day = np.arange(n_days)
         first_test = n_days - self.n_splits * test_size
-        # Test sets are adjacent, so the remainder counts days from the end of the latest test set.
-        since_test = (day - first_test) % test_size
-        embargoed = (day >= first_test + test_size) & (since_test < self.embargo)
+        tested = np.arange(first_test + test_size - 1, n_days, test_size)
+        embargoed = np.zeros(n_days, dtype=bool)
+        for last, end in zip(tested, embargo_ends(self.embargo, tested, calendar), strict=True):
+            embargoed[last + 1 : end + 1] = True
         for start in range(first_test, n_days, test_size):
-            end = start - self.gap - purge
-            train = np.flatnonzero(~embargoed[:end])
+            stop = start - self.gap
+            purged = ends[:stop] >= stop
+            train = np.flatnonzero(~embargoed[:stop] & ~purged)
             if self.max_train_size is not None:
                 train = train[-self.max_train_size :]
+            first = train[0] if len(train) else 0
             left_out = {
-                "purged": day[end : end + purge],
-                "gap": day[end + purge : start],
+                "purged": np.flatnonzero(purged),
+                "gap": day[stop:start],
                 # Days before a rolling window are unused because of their age, not embargoed.
-                "embargoed": np.flatnonzero(embargoed[:end] & (day[:end] > train[0])),
+                "embargoed": np.flatnonzero(embargoed[:stop] & ~purged & (day[:stop] > first)),
             }
             yield Fold(train, day[start : start + test_size], left_out)
 

@@ -142,6 +142,12 @@ def instruments_of(source: Any) -> pd.Index | None:
     return None
 
 
+def index_of(*carriers: Any) -> pd.Index | None:
+    """Return the index of the first carrier that has one, or None."""
+    indexes = (getattr(carrier, "index", None) for carrier in carriers)
+    return next((index for index in indexes if isinstance(index, pd.Index)), None)
+
+
 def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]:
     """Return the code of each row and the sorted values of a level.
 

@@ -3,7 +3,7 @@
 from skattn.panel._check import check_numeric, check_panel_input
 from skattn.panel._dates import Day, dates_of, read_day
 from skattn.panel._fields import OHLCV_FIELDS
-from skattn.panel._index import level_codes
+from skattn.panel._index import index_of, level_codes
 from skattn.panel._kind import check_input_kind, input_kind, is_long
 from skattn.panel._layout import Layout, lay_out
 
@@ -15,6 +15,7 @@ __all__ = [
     "check_numeric",
     "check_panel_input",
     "dates_of",
+    "index_of",
     "input_kind",
     "is_long",
     "lay_out",

@@ -99,7 +99,11 @@ class Parameter:
         InvalidParameterError
             The value is not allowed. The error is both a ValueError and a TypeError.
         """
-        plain = value.item() if isinstance(value, np.generic) else value
+        plain = value
+        if isinstance(value, np.generic):
+            # In nanoseconds, a duration of numpy would become a bare count.
+            is_time = isinstance(value, np.timedelta64)
+            plain = (value.astype("timedelta64[us]") if is_time else value).item()
         if not self._allows(plain):
             start = f"{owner}: {name}" if owner else name
             raise InvalidParameterError(

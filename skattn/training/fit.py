@@ -12,7 +12,7 @@ from sklearn.base import clone
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skattn.labels import USUAL_REACH, label_reach, resolve_purge
+from skattn.labels import label_ends, resolve_purge
 from skattn.training.callbacks import (
     MONITORS,
     EpochHooks,
@@ -119,6 +119,7 @@ def hold_out(
     y: Any,
     *,
     whole_days: bool,
+    index: pd.Index | None = None,
 ) -> FitData:
     """Decide which rows are trained on, and which rows early stopping watches.
 
@@ -134,6 +135,8 @@ def hold_out(
         The labels as they were given; ``attrs`` may tell how far they reach.
     whole_days : bool
         Whether unlabelled rows of a day stay as context, for modules that look across stocks.
+    index : Index, default=None
+        Index of the rows of X, by which a Series of last days is read.
 
     Returns
     -------
@@ -145,9 +148,7 @@ def hold_out(
         There are too few days to hold any out, or ``monitor`` needs days that are unknown.
     """
     if valid is not None:
-        reach = label_reach(y)
-        told = parameters.purge if isinstance(parameters.purge, int) else USUAL_REACH
-        _check_validation_days(samples, valid, told if reach is None else reach)
+        _check_validation_days(samples, valid, parameters.purge, y, index)
         data = FitData(trainable(samples, whole_days), trainable(valid, whole_days))
     elif stops_early(parameters, samples.days is not None):
         masks = chronological_holdout(
@@ -155,6 +156,7 @@ def hold_out(
             samples.labelled(),
             parameters.validation_fraction,
             resolve_purge(parameters.purge, y),
+            index,
         )
         data = FitData(*(trainable(samples, whole_days, mask) for mask in masks))
     else:
@@ -167,11 +169,14 @@ def hold_out(
     return data
 
 
-def _check_validation_days(samples: Samples, valid: Samples, purge: int) -> None:
+def _check_validation_days(
+    samples: Samples, valid: Samples, purge: int | str | pd.Series, y: Any, index: pd.Index | None
+) -> None:
     """Warn where validation rows that the user gave do not lie after the training rows."""
     if samples.days is None or valid.days is None:
         return
-    days, later = samples.days[samples.labelled()], valid.days[valid.labelled()]
+    labelled = samples.labelled()
+    days, later = samples.days[labelled], valid.days[valid.labelled()]
     last, first = days.max(), later.min()
     if first <= last:
         shared = later.unique().intersection(days.unique())
@@ -181,14 +186,25 @@ def _check_validation_days(samples: Samples, valid: Samples, purge: int) -> None
             f"on, or that lie before such days. Give X_val days after those of X."
         )
         return
-    between = pd.date_range(last, first, inclusive="neither")
+    reach = resolve_purge(purge, y, "assumes 2 days between X and X_val")
+    if isinstance(reach, pd.Series):
+        calendar = days.unique().sort_values().append(pd.DatetimeIndex([first]))
+        rows = None if index is None else index[labelled]
+        ends = label_ends(reach, calendar, calendar.get_indexer(days), rows)
+        if ends[:-1].max() > len(calendar) - 2:
+            warn_user(
+                f"X_val begins at {first.date()}, and purge tells of labels of X that look at that "
+                f"day or later ones. Leave out the rows of X whose labels do."
+            )
+        return
     # Holidays are not known, and count as trading days.
+    between = pd.date_range(last, first, inclusive="neither")
     n_between = int(between.day_of_week.isin(days.day_of_week.unique()).sum())
-    if n_between < purge:
+    if n_between < reach:
         warn_user(
             f"X_val begins at {first.date()}, and X ends at {last.date()}, with {n_between} "
-            f"trading days between; labels of X reach {purge} days ahead, and so are made of "
-            f"prices of X_val. Leave {purge} days out between them."
+            f"trading days between; labels of X reach {reach} days ahead, and so are made of "
+            f"prices of X_val. Leave {reach} days out between them."
         )
 
 

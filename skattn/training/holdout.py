@@ -7,9 +7,15 @@ import math
 import numpy as np
 import pandas as pd
 
+from skattn.labels import label_ends
+
 
 def chronological_holdout(
-    days: pd.DatetimeIndex | None, labelled: np.ndarray, fraction: float, purge: int
+    days: pd.DatetimeIndex | None,
+    labelled: np.ndarray,
+    fraction: float,
+    purge: int | pd.Series,
+    index: pd.Index | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Split rows in time: the last whole days are held out.
 
@@ -21,8 +27,11 @@ def chronological_holdout(
         Rows that have a label. Days without a label are not counted.
     fraction : float
         Share of the labelled days to hold out, rounded up.
-    purge : int
-        Days dropped between the two parts, because their labels reach into the held-out days.
+    purge : int or Series of dates
+        Days dropped between the two parts, because their labels reach into the held-out days; or
+        the last day that each label looks at.
+    index : Index of length N, default=None
+        Index of the rows, by which a Series is read. None: it has a date for each row.
 
     Returns
     -------
@@ -32,7 +41,7 @@ def chronological_holdout(
     Raises
     ------
     ValueError
-        There are too few days to hold any out.
+        There are too few days to hold any out, or ``purge`` is a Series and days are unknown.
 
     Examples
     --------
@@ -42,16 +51,27 @@ def chronological_holdout(
     >>> train.nonzero()[0], valid.nonzero()[0]
     (array([0, 1, 2, 3, 4, 5]), array([8, 9]))
     """
-    codes = np.arange(len(labelled)) if days is None else pd.factorize(days, sort=True)[0]
-    known = np.unique(codes[labelled])
+    if days is None and isinstance(purge, pd.Series):
+        raise ValueError(
+            "purge tells the last day of each label, but the trading days of X are not known: give "
+            "X or y an index with a level 'datetime', or pass days=."
+        )
+    codes, calendar = pd.factorize(np.arange(len(labelled)) if days is None else days, sort=True)
+    known, day = np.unique(codes[labelled], return_inverse=True)
     n_valid = math.ceil(fraction * len(known))
-    n_train = len(known) - n_valid - purge
-    if n_train < 1:
+    first_valid = len(known) - n_valid
+    if isinstance(purge, pd.Series) and index is None and len(purge) == len(labelled):
+        purge = purge[labelled]
+    index = None if index is None else index[labelled]
+    ends = label_ends(purge, calendar[known], day, index)
+    train_days = np.flatnonzero(ends[:first_valid] < first_valid)
+    if len(train_days) == 0:
+        dropped = f"{first_valid} days" if isinstance(purge, pd.Series) else f"{purge}"
         raise ValueError(
             f"Early stopping holds out the last {n_valid} of {len(known)} labelled days "
-            f"(n_samples={len(labelled)}) and drops {purge} before them (purge), which leaves no "
+            f"(n_samples={len(labelled)}) and drops {dropped} before them (purge), which leaves no "
             f"day to train on. Give more days, pass X_val and y_val, or set early_stopping=False."
         )
-    train = labelled & (codes <= known[n_train - 1])
-    valid = labelled & (codes >= known[-n_valid])
+    train = labelled & np.isin(codes, known[train_days])
+    valid = labelled & (codes >= known[first_valid])
     return train, valid

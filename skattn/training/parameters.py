@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from skorch.callbacks import Callback
 
@@ -100,14 +101,15 @@ class TrainingParameters(DeclaredParameters):
     validation_fraction: float = parameter(
         0.1, above=0, below=1, doc="Share of the labelled days to hold out, rounded up."
     )
-    purge: int | str = parameter(
+    purge: int | str | pd.Series = parameter(
         "auto",
         **PURGE_BOUNDS,
         doc="""
             Days dropped before the held-out days, because the labels of these days reach into the
             held-out days. "auto" takes what y tells in ``attrs["reach"]``, as
-            ``skattn.make_label`` writes it, else 2. X_val is taken as it is: leave as many days
-            out before X_val.""",
+            ``skattn.make_label`` writes it, else 2, with a warning. A Series with the index of the
+            rows tells the last day that each label looks at, such as the day on which a barrier was
+            touched. X_val is taken as it is: leave as many days out before X_val.""",
     )
     n_iter_no_change: int = parameter(
         20, at_least=1, doc="Epochs that early stopping waits for an improvement."
