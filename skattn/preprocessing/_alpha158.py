@@ -130,8 +130,9 @@ class Alpha158(OhlcvTransformer):
         ----------
         X : DataFrame with a (datetime, instrument) index, or array-like
             Prices and volume in the columns open, high, low, close, volume (and vwap).
-        y : None
-            Ignored.
+        y : object
+            Only the index of y is used: if y has a (datetime, instrument) index, X must have this
+            index too.
 
         Returns
         -------
@@ -145,8 +146,9 @@ class Alpha158(OhlcvTransformer):
         """
         self._check_parameters()
         if not isinstance(X, pd.DataFrame):
-            X = check_panel_input(self, X, reset=True)
-            self.columns_ = self._choose(_array_fields(X.shape))
+            shape = check_panel_input(self, X, reset=True).shape
+            self.columns_ = self._choose(_array_fields(shape))
+            self._check_series(X, y, _longest(self.columns_))
             self._forget()
             return self
         self._check_table(X, reset=True)

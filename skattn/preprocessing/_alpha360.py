@@ -111,8 +111,9 @@ class Alpha360(OhlcvTransformer):
         ----------
         X : DataFrame with a (datetime, instrument) index, or array-like
             Prices and volume in the columns open, high, low, close, volume (and vwap).
-        y : None
-            Ignored.
+        y : object
+            Only the index of y is used: if y has a (datetime, instrument) index, X must have this
+            index too.
 
         Returns
         -------
@@ -126,8 +127,8 @@ class Alpha360(OhlcvTransformer):
         """
         self._check_parameters()
         if not isinstance(X, pd.DataFrame):
-            X = check_panel_input(self, X, reset=True)
-            self.fields_ = self._array_fields(X)
+            self.fields_ = self._array_fields(check_panel_input(self, X, reset=True))
+            self._check_series(X, y, self.length)
             self._forget()
             return self
         self._check_table(X, reset=True)

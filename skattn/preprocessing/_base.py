@@ -6,11 +6,13 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from skattn.panel.internal import is_long
 from skattn.parameters import DeclaredParameters
+from skattn.utils import warn_user
 
 
 class PanelTransformer(DeclaredParameters, CallbackSupportMixin, TransformerMixin, BaseEstimator):
@@ -34,10 +36,30 @@ def single_task(fit: Callable) -> Callable:
     return with_callbacks(reported)
 
 
-def check_index_kept(X: Any, y: Any, taken_for: str) -> None:
-    """Raise if y has a (datetime, instrument) index and X has lost the index."""
-    if is_long(y) and not is_long(X):
+def check_index_kept(X: Any, y: Any, taken_for: str, *, expected: bool = False) -> None:
+    """Raise if y has a (datetime, instrument) index that X has lost; warn if X may have lost one.
+
+    Parameters
+    ----------
+    X, y : object
+        What ``fit`` got.
+    taken_for : str
+        How X is read without an index.
+    expected : bool, default=False
+        Whether the shape of an array X is a usual one for this reading, which then is silent.
+    """
+    if is_long(X) or getattr(X, "ndim", 2) == 3:
+        return
+    if is_long(y):
         raise ValueError(
             f"y has a (datetime, instrument) index, but X has none, so its {taken_for}. If an "
             f'earlier step returns an array, set_output(transform="pandas") keeps the index.'
+        )
+    if not (expected or isinstance(X, pd.DataFrame)):
+        warn_user(
+            f"X is an array without a (datetime, instrument) index, so its {taken_for}. If its "
+            f"rows are stocks on days, pass a table with this index. BaggingRegressor, "
+            f"AdaBoostRegressor and RegressorChain drop it: VotingRegressor keeps it, or make "
+            f'flat features before them (Alpha360(layout="columns")) and put SequenceReshaper '
+            f"inside."
         )

@@ -10,8 +10,9 @@ import pandas as pd
 from sklearn.utils import Tags
 
 from skattn.panel import WindowArray, check_index
-from skattn.panel.internal import check_input_kind, check_numeric, check_panel_input
+from skattn.panel.internal import OHLCV_FIELDS, check_input_kind, check_numeric, check_panel_input
 from skattn.parameters import parameter
+from skattn.preprocessing._base import check_index_kept
 from skattn.preprocessing._history import LookbackTransformer, check_one_stamp_a_day
 from skattn.utils import warn_user
 
@@ -39,6 +40,16 @@ class OhlcvTransformer(LookbackTransformer):
         if reset:
             self.n_features_in_ = X.shape[1]
             self.feature_names_in_ = np.asarray(X.columns, dtype=object)
+
+    def _check_series(self, X: Any, y: Any, n_wanted: int) -> None:
+        """Look at an array X in ``fit``: whether its columns may be fields rather than steps."""
+        if self.input_kind_ == "array":
+            check_index_kept(
+                X,
+                y,
+                f"{self.n_features_in_} columns are read as the steps of one series of prices",
+                expected=self.n_features_in_ > max(n_wanted - 1, len(OHLCV_FIELDS)),
+            )
 
     def _check_array(self, X: Any) -> np.ndarray | WindowArray:
         """Check an array X."""

@@ -70,7 +70,8 @@ def test_each_day_of_a_table_is_scaled_by_itself(features, method, dtype):
 def test_a_wide_panel_is_a_table_of_days_by_stocks(wide, method):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scaled = CrossSectionalScaler(method).fit(wide).transform(wide)
+        table = pd.DataFrame(wide)
+        scaled = CrossSectionalScaler(method).fit(table).transform(table).to_numpy()
     expected = np.array([scale_by_hand(row, method) for row in wide])
     assert_allclose(scaled, expected, rtol=1e-9, atol=1e-9)
     keys = pd.MultiIndex.from_product(
