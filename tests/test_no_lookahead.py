@@ -7,12 +7,15 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from public import public_classes, variants
+from sklearn.base import BaseEstimator, RegressorMixin, TransformerMixin, clone
 from sklearn.pipeline import make_pipeline
 
 from skattn.compose import CrossSectionalTarget
 from skattn.datasets import make_market
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.models import ALSTMRegressor
+from skattn.parameters import parameters_of
 from skattn.preprocessing import (
     Alpha158,
     Alpha360,
@@ -76,6 +79,100 @@ def test_features_scaled_features_and_predictions(kind, cut, seed):
     pd.testing.assert_frame_equal(
         upto(MARKET.ohlcv, one, day), upto(other, two, day), check_exact=True
     )
+
+
+# Every transformer of the package, with every choice of its methods and layouts ------------------
+
+# Parameters that make a transformer fit a market of 60 days; others keep their defaults.
+SMALLER = {"Alpha158": {"lengths": (3, 8)}, "Alpha360": {"length": 8}, "RollingWindow": {"length": 5}}
+TRANSFORMERS = [
+    pytest.param(cls(**{**SMALLER.get(cls.__name__, {}), **choice}), id=f"{cls.__name__}-{choice}")
+    for cls in public_classes(TransformerMixin)
+    if hasattr(cls, "transform")
+    for choice in variants(cls)
+]
+LEVELS = [1.0, 1e9, 1e-6]
+
+
+def test_every_transformer_is_found():
+    found = {type(param.values[0]).__name__ for param in TRANSFORMERS}
+    assert {"Alpha158", "Alpha360", "CrossSectionalScaler", "RobustZScore"} <= found
+    methods = {param.values[0].get_params().get("method") for param in TRANSFORMERS}
+    assert {"rank", "zscore", "robust"} <= methods
+
+
+def ragged_table(level: float, seed: int) -> pd.DataFrame:
+    """The market in random order: values and rows are missing, prices are of any size."""
+    rng = np.random.default_rng(seed)
+    table = MARKET.ohlcv.assign(vwap=MARKET.ohlcv["close"]).astype(float) * level
+    table = table.mask(rng.random(table.shape) < 0.05)
+    return table[rng.random(len(table)) < 0.9].sample(frac=1, random_state=seed)
+
+
+def with_another_future(table: pd.DataFrame, day: pd.Timestamp, how: str, seed: int):
+    """The table with other rows after a day."""
+    rng = np.random.default_rng(seed)
+    later = ~on_or_before(table, day)
+    cells = np.repeat(later[:, None], table.shape[1], axis=1)
+    if how == "other values":
+        return table.mask(cells, table * rng.lognormal(sigma=2, size=table.shape))
+    if how == "missing values":
+        return table.mask(cells & (rng.random(table.shape) < 0.5))
+    if how == "one missing value":
+        table = table.copy()
+        table.iloc[np.flatnonzero(later)[-1]] = np.nan
+        return table
+    return table[~later | (rng.random(len(table)) < 0.5)].sample(frac=1, random_state=seed + 1)
+
+
+@pytest.mark.filterwarnings("ignore:high is below low", "ignore:X begins at")
+@pytest.mark.parametrize("transformer", TRANSFORMERS)
+@settings(max_examples=12, deadline=None)
+@given(
+    cut=st.integers(20, 57),
+    seed=st.integers(0, 2**16),
+    level=st.sampled_from(LEVELS),
+    how=st.sampled_from(["other values", "missing values", "one missing value", "other rows"]),
+)
+def test_no_transformer_looks_ahead(transformer, cut, seed, level, how):
+    day = CALENDAR[cut]
+    table = ragged_table(level, seed)
+    other = with_another_future(table, day, how, seed)
+    fitted = clone(transformer).fit(table[on_or_before(table, day)])
+    one, two = (fitted.transform(each) for each in (table, other))
+    assert np.isfinite(np.asarray(one)).any()
+    pd.testing.assert_frame_equal(upto(table, one, day), upto(other, two, day), check_exact=True)
+    # Before the next day has come, too.
+    past = table[on_or_before(table, day)].sample(frac=1, random_state=seed)
+    pd.testing.assert_frame_equal(
+        upto(table, one, day), upto(past, fitted.transform(past), day), check_exact=True
+    )
+
+
+class Recorder(RegressorMixin, BaseEstimator):
+    """A regressor that keeps the labels that it is given."""
+
+    def fit(self, X, y):
+        self.y_ = y
+        return self
+
+
+@pytest.mark.parametrize("method", parameters_of(CrossSectionalTarget)["method"].one_of)
+@settings(max_examples=15, deadline=None)
+@given(cut=st.integers(5, 57), seed=st.integers(0, 2**16), level=st.sampled_from(LEVELS))
+def test_scaled_labels_do_not_look_ahead(method, cut, seed, level):
+    day = CALENDAR[cut]
+    label = MARKET.label.dropna().sample(frac=1, random_state=seed) + level
+    table = label.to_frame("x")
+    later = ~on_or_before(table, day)
+    other = label.where(~later, label * 3 + 7)
+    other.iloc[np.flatnonzero(later)[0]] = np.nan
+    scaled = []
+    for y in (label, other):
+        target = CrossSectionalTarget(Recorder(), method=method).fit(table, y)
+        known = pd.Series(target.regressor_.y_, y[y.notna()].index)
+        scaled.append(known[on_or_before(known, day)].sort_index())
+    pd.testing.assert_series_equal(*scaled, check_exact=True)
 
 
 @settings(max_examples=12, deadline=None)
