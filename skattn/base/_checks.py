@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 from skattn.panel import WindowArray, days_of
 from skattn.panel.internal import check_panel_input
@@ -74,3 +74,19 @@ def check_days(
         if fitting and name == "X":
             estimator._fit_knew_days = samples.days is not None
     net.side_inputs.check(samples.instruments, fitting=fitting)
+
+
+def check_callbacks_copy(estimator: BaseEstimator, error: Exception) -> None:
+    """Raise where ``clone`` failed because a callback cannot be copied."""
+    for callback in estimator.callbacks or ():
+        try:
+            clone(callback, safe=False)
+        except Exception:
+            name = type(callback).__name__
+            raise TypeError(
+                f"{type(estimator).__name__}: callbacks has a {name} that cannot be copied "
+                f"({type(error).__name__}: {error}), and searches and cross-validation copy the "
+                f"parameters of each candidate. Pass a class of callbacks without arguments in "
+                f"place of the object, or open files, connections and locks in on_train_begin. "
+                f"fit itself needs no copy: it uses the objects that it was given."
+            ) from error

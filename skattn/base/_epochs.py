@@ -1,13 +1,21 @@
-"""Reporting epochs to scikit-learn's callbacks."""
+"""What a fit leaves on a regressor, and reporting it by epoch to scikit-learn's callbacks."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackContext
 
 from skattn.training import EpochHooks, SequenceNet
+
+
+def fitted_attributes(net: SequenceNet) -> dict[str, Any]:
+    """Give the attributes of a regressor that has this net."""
+    epochs = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
+    history = pd.DataFrame(epochs).set_index("epoch")
+    return {"net_": net, "history_": history, "n_iter_": len(net.history)}
 
 
 def epoch_hooks(regressor: BaseEstimator, context: CallbackContext, X: Any, y: Any) -> EpochHooks:
@@ -23,7 +31,7 @@ def epoch_hooks(regressor: BaseEstimator, context: CallbackContext, X: Any, y: A
             estimator=regressor,
             X=X,
             y=y,
-            reconstruction_attributes=lambda: {"net_": net.snapshot()},
+            reconstruction_attributes=lambda: fitted_attributes(net.snapshot()),
         )
 
     return EpochHooks(begin, end)

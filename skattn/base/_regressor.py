@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import numpy as np
-import pandas as pd
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import r2_score
@@ -15,8 +13,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
-from skattn.base._checks import check_days, check_samples, check_windows
-from skattn.base._epochs import epoch_hooks
+from skattn.base._checks import check_callbacks_copy, check_days, check_samples, check_windows
+from skattn.base._epochs import epoch_hooks, fitted_attributes
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of, instruments_of
 from skattn.panel.internal import index_of
@@ -238,8 +236,7 @@ class SequenceRegressor(
                 net, _ = self._make_net(settings, parameters, device, seed)
             else:
                 # A copy: where this call fails, the last net is still whole.
-                net = copy.deepcopy(self.net_)
-                net.torch_compile(net.module_, "module")  # copies are not compiled
+                net = self.net_.copy()
             check_days(self, net, samples, fitting=True)
             train = trainable(samples, whole_days=net.contract.cross_sectional)
             run_epochs(parameters, net, FitData(train, None), 1)
@@ -383,15 +380,20 @@ class SequenceRegressor(
 
     def _keep(self, net: SequenceNet) -> None:
         net.module_.eval()
-        self.net_ = net
-        epochs = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
-        self.history_ = pd.DataFrame(epochs).set_index("epoch")
-        self.n_iter_ = len(net.history)
+        for name, value in fitted_attributes(net).items():
+            setattr(self, name, value)
 
     @property
     def module_(self) -> nn.Module:
         """The trained torch module."""
         return self.net_.module_
+
+    def __sklearn_clone__(self) -> SequenceRegressor:
+        try:
+            return super().__sklearn_clone__()
+        except Exception as error:
+            check_callbacks_copy(self, error)
+            raise
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")

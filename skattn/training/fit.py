@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
@@ -212,8 +211,7 @@ def _make_callbacks(parameters: TrainingParameters) -> list:
     callbacks: list = [FiniteLoss()]
     if parameters.clip_value is not None:
         callbacks.append(ValueClipping(parameters.clip_value))
-    # Clones, so that a fit does not change the callbacks that the user passed.
-    return callbacks + clone(parameters.callbacks or [], safe=False)
+    return [*callbacks, *(parameters.callbacks or [])]
 
 
 def run_epochs(

@@ -168,4 +168,12 @@ class SequenceNet(NeuralNet):
         """Copy of the net that later training does not change, for prediction."""
         frozen = copy.copy(self)
         frozen.__dict__["module_"] = copy.deepcopy(self.module_)
+        frozen.__dict__["history_"] = copy.deepcopy(self.history)
         return frozen
+
+    def copy(self) -> SequenceNet:
+        """Copy of the net for further training; the user's callbacks stay the same objects."""
+        given = [each[1] if isinstance(each, tuple) else each for each in self.callbacks or ()]
+        net = copy.deepcopy(self, {id(callback): callback for callback in given})
+        net.torch_compile(net.module_, "module")  # copies are not compiled
+        return net

@@ -185,8 +185,9 @@ class TrainingParameters(DeclaredParameters):
         words="a list of skorch callbacks",
         check=_check_callbacks,
         doc="""
-            skorch callbacks that are called during training; ``fit`` clones them first.
-            (scikit-learn's callbacks are set with ``set_callbacks``.)""",
+            skorch callbacks that are called during training: objects, which ``fit`` uses as they
+            are, or classes, which ``fit`` makes objects of. Searches copy them. (scikit-learn's
+            callbacks are set with ``set_callbacks``.)""",
     )
     verbose: int | bool = parameter(0, at_least=0, doc="Above 0, a line is printed for each epoch.")
 
