@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 import re
-import subprocess
 import sys
-import textwrap
-import warnings
 from dataclasses import FrozenInstanceError
-from itertools import count
 
 import pytest
+from plugin_site import HEAD, fake_site, hook, names, python, reports
 from sklearn.base import BaseEstimator, is_regressor
 
 import skattn
@@ -22,87 +17,12 @@ from skattn.models import _specs
 from skattn.plugins import _models
 
 BUILTIN = sorted(spec.name for spec in _specs.skattn_models())
-NUMBER = count()
-
-HEAD = """
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from skattn import ModelSpec, hookimpl
-
-class Mean(RegressorMixin, BaseEstimator):
-    def __init__(self, shift=0.0, *, scale=1.0):
-        self.shift, self.scale = shift, scale
-
-class Required(RegressorMixin, BaseEstimator):
-    def __init__(self, shift):
-        self.shift = shift
-
-class Label(ClassifierMixin, BaseEstimator):
-    pass
-
-class Thing:
-    pass
-"""
-
-
-def hook(answer: str) -> str:
-    """Code of a plugin whose hook returns something."""
-    return HEAD + f"\n@hookimpl\ndef skattn_models():\n    return {answer}\n"
-
-
-class Site:
-    """A folder on sys.path into which distributions are put."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.modules = []
-
-    def install(self, name, code, *, entry=None, attribute="", version="1.2.3", metadata=True):
-        """Put a distribution there; returns the name of its module (MODULE in the code)."""
-        module = f"skattn_fake_{next(NUMBER)}"
-        info = self.folder / f"{name.replace('-', '_')}-{version}.dist-info"
-        info.mkdir()
-        if metadata:
-            (info / "METADATA").write_text(
-                f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-            )
-        (info / "entry_points.txt").write_text(
-            f"[skattn]\n{entry or name} = {module}{attribute}\n\n[console_scripts]\nno = no:no\n"
-        )
-        if code is not None:
-            code = textwrap.dedent(code).replace("MODULE", module)
-            (self.folder / f"{module}.py").write_text(code)
-        self.modules.append(module)
-        importlib.invalidate_caches()
-        _models.cache_clear()
-        return module
 
 
 @pytest.fixture
 def site(tmp_path, monkeypatch):
-    monkeypatch.delenv("SKATTN_PLUGINS", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
-    site = Site(tmp_path)
-    _models.cache_clear()
-    yield site
-    for module in site.modules:
-        sys.modules.pop(module, None)
-    _models.cache_clear()
-
-
-def names() -> list[str]:
-    return [spec.name for spec in list_models()]
-
-
-def reports(mention: str) -> list[str]:
-    """Warnings of the first listing that mention something; the second gives none."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        first = names()
-        n_warnings = len(caught)
-        assert names() == first
-        assert len(caught) == n_warnings
-    assert all(warning.category is UserWarning for warning in caught)
-    return [str(warning.message) for warning in caught if mention in str(warning.message)]
+    with fake_site(tmp_path, monkeypatch) as site:
+        yield site
 
 
 # The built-in models ----------------------------------------------------------------------------
@@ -437,20 +357,6 @@ def test_an_unknown_model(site):
 
 
 # In a fresh interpreter -------------------------------------------------------------------------
-
-
-def python(code, *, folder=None, **variables) -> subprocess.CompletedProcess:
-    environment = {k: v for k, v in os.environ.items() if k != "SKATTN_PLUGINS"}
-    if folder is not None:
-        environment["PYTHONPATH"] = str(folder)
-    return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        env={**environment, **variables},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
 
 
 def test_listing_models_imports_nothing_heavy():
