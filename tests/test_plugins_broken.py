@@ -470,6 +470,7 @@ def test_a_broken_target(site, target, error, message):
     [
         "import sys; sys.exit('no licence')",
         "raise GeneratorExit('no licence')",
+        "raise StopIteration('no licence')",
         "raise KeyboardInterrupt('no licence')",
     ],
 )
