@@ -84,7 +84,11 @@ def test_features_scaled_features_and_predictions(kind, cut, seed):
 # Every transformer of the package, with every choice of its methods and layouts ------------------
 
 # Parameters that make a transformer fit a market of 60 days; others keep their defaults.
-SMALLER = {"Alpha158": {"lengths": (3, 8)}, "Alpha360": {"length": 8}, "RollingWindow": {"length": 5}}
+SMALLER = {
+    "Alpha158": {"lengths": (3, 8)},
+    "Alpha360": {"length": 8},
+    "RollingWindow": {"length": 5},
+}
 TRANSFORMERS = [
     pytest.param(cls(**{**SMALLER.get(cls.__name__, {}), **choice}), id=f"{cls.__name__}-{choice}")
     for cls in public_classes(TransformerMixin)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 import sklearn
 from sklearn.callback import ProgressBar
+from sklearn.ensemble import StackingRegressor
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import skattn
+from skattn.compose import CrossSectionalTarget
 from skattn.metrics import ic_scorer, rank_ic_scorer
-from skattn.model_selection import DailyTimeSeriesSplit
+from skattn.model_selection import DailyTimeSeriesSplit, PurgedDailyKFold
 from skattn.models import ALSTMRegressor
-from skattn.preprocessing import Alpha360, RobustZScore
+from skattn.preprocessing import Alpha158, Alpha360, RobustZScore
 
 
 def pipeline(**params) -> Pipeline:
@@ -122,6 +129,57 @@ def test_the_epoch_that_stops_early_is_closed(windows):
     model.set_callbacks(recorder).fit(*windows)
     assert model.n_iter_ < 50
     assert recorder.ended.count("epoch") == model.n_iter_
+
+
+def test_epoch_callbacks_see_the_history_so_far(windows):
+    epochs = []
+
+    class Keeps(Recorder):
+        def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+            if context.task_name == "epoch":
+                epochs.append(fitted_estimator)
+
+    model = ALSTMRegressor(hidden_size=4, max_epochs=3, purge=2, random_state=0)
+    model.set_callbacks(Keeps()).fit(*windows)
+    assert [fitted.n_iter_ for fitted in epochs] == [1, 2, 3]
+    assert [len(fitted.net_.history) for fitted in epochs] == [1, 2, 3]
+    for fitted in epochs:
+        pd.testing.assert_frame_equal(fitted.history_, model.history_[: fitted.n_iter_])
+
+
+# Labels that are missing, in regressors that refuse them ------------------------------------------
+
+
+def test_unlabelled_rows_and_regressors_of_scikit_learn(market):
+    """The ways that the documentation of make_label names."""
+    X, y = market.ohlcv, market.label
+    assert y.isna().any()
+    features = make_pipeline(Alpha158((5,), columns=["ROC5", "STD5"]), RobustZScore())
+    with pytest.raises(ValueError, match="Input y contains NaN"):
+        make_pipeline(features, Ridge()).fit(X, y)
+    wrapped = make_pipeline(features, CrossSectionalTarget(Ridge())).fit(X, y).predict(X)
+    known = y.notna().to_numpy()
+    table = features.fit_transform(X)
+    by_hand = CrossSectionalTarget(Ridge()).fit(table[known], y[known]).predict(table)
+    np.testing.assert_allclose(wrapped, by_hand)
+    cv = PurgedDailyKFold(3)
+    stack = StackingRegressor([("one", pipeline())], cv=cv)
+    assert np.isfinite(CrossSectionalTarget(stack).fit(X, y).predict(X)).all()
+    windows = Alpha360(length=10).fit_transform(X)
+    both = MultiOutputRegressor(pipeline()[1:])
+    predicted = both.fit(windows[known], np.c_[y, -y][known]).predict(windows)
+    assert predicted.shape == (len(X), 2)
+
+
+def test_the_default_score_says_what_fits_a_signal(market):
+    cv = DailyTimeSeriesSplit(n_splits=2, purge=2)
+    ranks = market.label.groupby(level="datetime").rank()
+    with pytest.warns(UserWarning, match=r"R².*-\d.*rank_ic_scorer"):
+        scores = cross_val_score(pipeline(purge=2), market.ohlcv, ranks, cv=cv)
+    assert (scores < 0).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        cross_val_score(pipeline(purge=2), market.ohlcv, ranks, cv=cv, scoring=rank_ic_scorer)
 
 
 def test_progress_bar(market, capsys):

@@ -41,7 +41,7 @@ from skattn.training import (
     to_float32,
     trainable,
 )
-from skattn.utils import PanelRegressorTags
+from skattn.utils import PanelRegressorTags, warn_user
 
 FITTED = ("net_", "history_", "n_iter_", "pretrained_report_")
 
@@ -307,12 +307,17 @@ class SequenceRegressor(
         labels = to_float32(check_labels(y), "y")
         known = ~np.isnan(labels)
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        predicted = self.predict(
-            X,
-            days=days_of(None, X, y, required=False),
-            instruments=instruments_of(y) if instruments_of(X) is None else None,
-        )
-        return r2_score(labels[known], predicted[known], sample_weight=weight)
+        days = days_of(None, X, y, required=False)
+        instruments = instruments_of(y) if instruments_of(X) is None else None
+        predicted = self.predict(X, days=days, instruments=instruments)
+        r2 = r2_score(labels[known], predicted[known], sample_weight=weight)
+        if days is not None and r2 < 0:
+            warn_user(
+                f"score is R², here {r2:.3g}: it compares the size of predictions with the size of "
+                f"labels, and is below 0 for most signals. The order of the stocks within a day is "
+                f"judged by scoring=skattn.metrics.rank_ic_scorer in searches and cross-validation."
+            )
+        return r2
 
     def check_rows(self, X: Any, *, days: Any = None, instruments: Any = None) -> Samples:
         """Check rows to predict, and find their days and instruments.

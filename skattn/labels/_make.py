@@ -62,6 +62,13 @@ def make_label(
     ``sklearn.compose.TransformedTargetRegressor``. "auto" warns and means 2 days then: set the
     attrs again, or give ``purge``.
 
+    scikit-learn's own regressors and most of its meta-estimators refuse NaN labels ("Input y
+    contains NaN"). ``skattn.compose.CrossSectionalTarget(Ridge())`` trains such a regressor, or a
+    ``StackingRegressor``, on the labelled rows. Otherwise make the windows or features of all rows
+    once, and fit on the labelled ones: ``known = label.notna().to_numpy()``,
+    ``model.fit(windows[known], label[known])``. Rows that are dropped before the features are made
+    leave gaps in windows.
+
     References
     ----------
     qlib, ``qlib/contrib/data/handler.py``, ``Alpha360.get_label_config``.

@@ -139,5 +139,7 @@ def ends_training(error: KeyboardInterrupt) -> bool:
     if trace is None:
         return False
     frame = trace.tb_frame
-    is_raised = frame.f_code.co_code[trace.tb_lasti] == dis.opmap["RAISE_VARARGS"]
+    at = trace.tb_lasti
+    # A slice: frames of compiled code may have no instructions.
+    is_raised = frame.f_code.co_code[at : at + 1] == bytes([dis.opmap["RAISE_VARARGS"]])
     return is_raised and isinstance(frame.f_locals.get("self"), Callback)
