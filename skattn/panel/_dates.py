@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from numbers import Number
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from skattn.panel._read_dates import read_dates
+
 Day = str | datetime.date | np.datetime64 | None
+
+# Text that names a year, a month or a quarter.
+PERIOD = re.compile(
+    r"\d{4}|\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{4}|[A-Za-z]{3,9} \d{4}"
+    r"|\d{4}-?[Qq][1-4]|[1-4][Qq]-?\d{4}"
+)
 
 
 def dates_of(stamps: pd.DatetimeIndex) -> pd.DatetimeIndex:
@@ -28,8 +36,8 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
     name : str
         Name of the parameter, used in error messages.
     day : str, date, Timestamp, datetime64 or None
-        Day to read. A string may name a period: "2014-06" and "2014" cover all days of the month
-        or year. For a time stamp with a time zone, the local date counts. None means no bound.
+        Day to read. Text may name a period: "2014-06" and "2014" cover all days of the month or
+        year. For a time stamp with a time zone, the local date counts. None means no bound.
     last : bool
         True if ``day`` ends the span, False if ``day`` begins the span.
 
@@ -41,8 +49,8 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
     Raises
     ------
     ValueError
-        ``day`` cannot be read as a day. Numbers are rejected: pandas would read a number as
-        nanoseconds since 1970.
+        ``day`` cannot be read as a day, or text such as "05/03/2025" can be read as two days.
+        Numbers are rejected: pandas would read a number as nanoseconds since 1970.
 
     Examples
     --------
@@ -55,14 +63,16 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
     if day is None:
         return pd.Timestamp(9999, 12, 31) if last else pd.Timestamp(1, 1, 1)
     try:
-        if isinstance(day, Number):
-            raise ValueError("a number is not a date")
-        if isinstance(day, str):
-            # A Period also gives the last day of "2014" or "2014-06".
-            period = pd.Period(day)
-            day = period.end_time if last else period.start_time
-        return pd.Timestamp(day).tz_localize(None).normalize()
-    except (ValueError, TypeError, AttributeError) as error:
+        if isinstance(day, str) and PERIOD.fullmatch(day.strip()):
+            period = pd.Period(day.strip())
+            return (period.end_time if last else period.start_time).normalize()
+        if not isinstance(day, (str, datetime.date, np.datetime64)):
+            raise TypeError(f"{type(day).__name__} is not a date")
+        dates = dates_of(read_dates([day]))
+        if dates.hasnans:
+            raise ValueError("the day is missing")
+        return dates[0]
+    except (ValueError, TypeError) as error:
         raise ValueError(
-            f"{name} must hold dates, text such as '2014-12-31', or None; got {day!r}."
+            f"{name} must hold dates, text such as '2014-12-31', or None; got {day!r}: {error}"
         ) from error

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel._dates import dates_of
+from skattn.panel._read_dates import is_number, read_dates
 
 LEVELS = ("datetime", "instrument")
 
@@ -54,7 +55,8 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
     if not isinstance(dates, pd.DatetimeIndex):
         raise ValueError(
             f"The level 'datetime' of the index of {what} must hold dates; got dtype "
-            f"{dates.dtype} (for example {_sample(dates)}). Convert it with pandas.to_datetime."
+            f"{dates.dtype} (for example {_sample(dates)}). "
+            f"skattn.from_long({what}.reset_index()) reads the dates."
         )
     for name in LEVELS:
         absent = index.codes[index.names.index(name)] < 0
@@ -103,7 +105,8 @@ def days_of(
     TypeError
         ``days`` are not dates.
     ValueError
-        The days are unknown and ``required`` is true, or a day is missing.
+        The days are unknown and ``required`` is true, a day is missing, or text such as
+        "05/03/2025" can be read as two days.
 
     Examples
     --------
@@ -203,21 +206,19 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
         # pandas would read numbers as nanoseconds since 1970.
         raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
     try:
-        days = pd.DatetimeIndex(pd.to_datetime(array))
-    except (ValueError, TypeError) as error:
+        days = read_dates(
+            array,
+            cure="Convert the days first, for example with pandas.to_datetime(days, "
+            'format="{format}").',
+        )
+    except TypeError as error:
         raise TypeError(f"days must be dates; got {array[:3]!r}: {error}") from error
+    except ValueError as error:
+        raise ValueError(f"days must be dates; got {array[:3]!r}: {error}") from error
     if days.hasnans:
         rows = np.flatnonzero(days.isna())
         raise ValueError(f"The trading day is missing in {_count(len(rows))}: {_head(rows)}.")
     return dates_of(days)
-
-
-def is_number(values: Any) -> bool:
-    """Return whether an array or Series holds numbers, possibly with dtype object."""
-    kinds = ("integer", "floating", "mixed-integer-float", "mixed-integer", "decimal")
-    return pd.api.types.is_numeric_dtype(values.dtype) or (
-        values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) in kinds
-    )
 
 
 def _describe(index: pd.Index) -> str:

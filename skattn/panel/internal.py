@@ -6,6 +6,7 @@ from skattn.panel._fields import OHLCV_FIELDS
 from skattn.panel._index import index_of, level_codes
 from skattn.panel._kind import check_input_kind, input_kind, is_long
 from skattn.panel._layout import Layout, lay_out
+from skattn.panel._read_dates import read_dates
 
 __all__ = [
     "OHLCV_FIELDS",
@@ -20,5 +21,6 @@ __all__ = [
     "is_long",
     "lay_out",
     "level_codes",
+    "read_dates",
     "read_day",
 ]
