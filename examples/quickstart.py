@@ -17,6 +17,7 @@ What it does, in the order of the code:
 from __future__ import annotations
 
 import argparse
+import datetime
 import time
 from pathlib import Path
 
@@ -36,6 +37,7 @@ from skattn.inspection import attention_weights
 from skattn.labels import make_label
 from skattn.metrics import daily_ic, rank_ic_scorer, signal_report
 from skattn.model_selection import DailyTimeSeriesSplit
+from skattn.panel import days_of
 from skattn.preprocessing import Alpha360, RobustZScore
 
 PRICES = ("open", "high", "low", "close", "volume", "vwap")
@@ -56,14 +58,24 @@ def parse_arguments() -> argparse.Namespace:
         help="long CSV or parquet file: a date, a ticker, a close and, where there are, open, "
         "high, low, volume and vwap (default: the S&P 500 prices of skfolio)",
     )
-    data.add_argument("--start", metavar="DATE", help="first day (default without --ohlcv: 2014)")
-    data.add_argument("--end", metavar="DATE", help="last day")
+    data.add_argument(
+        "--start",
+        type=datetime.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        help="first day (default without --ohlcv: 2014-01-01)",
+    )
+    data.add_argument(
+        "--end", type=datetime.date.fromisoformat, metavar="YYYY-MM-DD", help="last day"
+    )
     data.add_argument(
         "--stocks", type=int, metavar="N", help="take N stocks, evenly out of the sorted list"
     )
     names = parser.add_argument_group("columns of FILE, where the guess is wrong")
     for name in ("datetime", "instrument", *PRICES):
         names.add_argument(f"--{name}", metavar="COLUMN")
+    names.add_argument(
+        "--date-format", metavar="FORMAT", help="such as %%d/%%m/%%Y, where dates are ambiguous"
+    )
     run = parser.add_argument_group("run")
     run.add_argument("--splits", type=int, default=3, help="walk-forward folds (default: 3)")
     run.add_argument("--epochs", type=int, default=8, help="most epochs a fit (default: 8)")
@@ -83,14 +95,17 @@ def read_prices(arguments: argparse.Namespace) -> pd.DataFrame:
         table = load_sp500(start=arguments.start or "2014-01-01", end=arguments.end).ohlcv
     else:
         table = skattn.from_long(
-            arguments.ohlcv, datetime=arguments.datetime, instrument=arguments.instrument
+            arguments.ohlcv,
+            datetime=arguments.datetime,
+            instrument=arguments.instrument,
+            date_format=arguments.date_format,
         )
         given = {getattr(arguments, name): name for name in PRICES if getattr(arguments, name)}
         guessed = {column: str(column).strip().lower() for column in table.columns}
         guessed = {column: name for column, name in guessed.items() if name not in given.values()}
         table = table.rename(columns=guessed | given)
         table = table[[name for name in PRICES if name in table.columns]]
-        days = table.index.get_level_values("datetime")
+        days = days_of(None, table)  # local dates, also where the file has time zones
         inside = days >= pd.Timestamp(arguments.start or days.min())
         inside &= days <= pd.Timestamp(arguments.end or days.max())
         table = table[inside]

@@ -9,18 +9,10 @@ import pandas as pd
 # Column names used by data vendors, in lower case.
 USUAL_NAMES = {
     "datetime": ("datetime", "date", "timestamp", "time", "day", "trade_date", "tradedate"),
-    "instrument": (
-        "instrument",
-        "ticker",
-        "symbol",
-        "stock",
-        "code",
-        "asset",
-        "permno",
-        "sid",
-    ),
+    "instrument": ("instrument", "ticker", "symbol", "stock", "code", "asset", "permno", "sid"),
 }
-FIELDS = ("open", "high", "low", "close", "adj close", "adj_close", "volume", "vwap")
+# Fields that no stock has as its ticker, as OPEN and LOW are.
+FIELDS = ("close", "adj close", "adj_close", "price", "volume", "vwap")
 
 
 def find_column(names: pd.Index, what: str, given: Any) -> Any:
@@ -59,5 +51,5 @@ def is_usual(name: Any, what: str) -> bool:
 
 
 def is_field(name: Any) -> bool:
-    """Return whether a name is that of a price or the volume."""
+    """Return whether vendors give this name to a price or the volume, in upper or lower case."""
     return str(name).strip().lower() in FIELDS

@@ -44,7 +44,7 @@ def read_texts(
     """Read text as local times; :func:`read_dates` describes the parameters."""
     is_known = np.array([text.lower() not in MISSING for text in texts], dtype=bool)
     known = [text for text, here in zip(texts, is_known, strict=True) if here]
-    # Numbers of a column that also has missing values are written with a fraction.
+    # Files hold numbers with a fraction where the column also has missing values.
     known = [re.sub(r"^(\d+)\.0+$", r"\1", text) for text in known]
     if date_format is None:
         read = _read_shapes(known, dayfirst, cure)
@@ -99,24 +99,29 @@ def _day_is_first(matches: list[re.Match], dayfirst: bool | None, cure: str) -> 
     """Return the order of dates such as 05/03/2025 that have the same separator."""
     if dayfirst is not None:
         return dayfirst
-    day_first = next((match for match in matches if int(match["first"]) > 12), None)
-    month_first = next((match for match in matches if int(match["second"]) > 12), None)
-    if day_first is not None and month_first is not None:
+    day_first = month_first = doubtful = None
+    for match in matches:
+        first, second = int(match["first"]), int(match["second"])
+        if first <= 12 and second <= 12:
+            # 05/05/2025 is the same day in both orders.
+            doubtful = doubtful or (match if first != second else None)
+        elif second <= 12:
+            day_first = day_first or match
+        elif first <= 12:
+            month_first = month_first or match
+    if day_first and month_first:
         raise ValueError(
             f"{day_first[0]!r} has the day first, and {month_first[0]!r} has the month first. "
             f"Bring the dates into one order."
         )
-    if day_first is None and month_first is None:
-        # 05/05/2025 is the same day in both orders.
-        for match in matches:
-            first, second, year = (int(match[part]) for part in ("first", "second", "year"))
-            if first != second:
-                names = [MONTHS[number - 1].title() for number in (second, first)]
-                sep = match["sep"]
-                raise ValueError(
-                    f"{match[0]!r} can be read as {first} {names[0]} and as {second} {names[1]} "
-                    f"{year}. " + _format_cure(cure, match, f"%d{sep}%m{sep}%Y")
-                )
+    if doubtful and not (day_first or month_first):
+        first, second, year = (int(doubtful[part]) for part in ("first", "second", "year"))
+        sep = doubtful["sep"]
+        raise ValueError(
+            f"{doubtful[0]!r} can be read as {first} {MONTHS[second - 1].title()} and as {second} "
+            f"{MONTHS[first - 1].title()} {year}. "
+            + _format_cure(cure, doubtful, f"%d{sep}%m{sep}%Y")
+        )
     return day_first is not None
 
 

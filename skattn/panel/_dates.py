@@ -67,10 +67,10 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
             period = pd.Period(day.strip())
             return (period.end_time if last else period.start_time).normalize()
         if not isinstance(day, (str, datetime.date, np.datetime64)):
-            raise TypeError(f"{type(day).__name__} is not a date")
+            raise TypeError(f"{type(day).__name__} is not a date.")
         dates = dates_of(read_dates([day]))
         if dates.hasnans:
-            raise ValueError("the day is missing")
+            raise ValueError("The day is missing.")
         return dates[0]
     except (ValueError, TypeError) as error:
         raise ValueError(

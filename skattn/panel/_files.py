@@ -29,10 +29,11 @@ def read_file(path: Path, datetime: str | None, instrument: str | None) -> pd.Da
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
         if path.is_dir():
+            kind = "parquet" if any(path.glob("*.parquet")) else "csv"
             raise ValueError(
-                f"from_long cannot read the folder {str(path)!r}. If it has one file for each "
-                f"instrument, name the files by instrument: from_long({{path.stem: path for path "
-                f'in pathlib.Path({str(path)!r}).glob("*.csv")}}).'
+                f"from_long cannot read the folder {str(path)!r}. If it holds a file for each "
+                f"instrument, named by the instrument, pass from_long({{path.stem: path for path "
+                f'in pathlib.Path({str(path)!r}).glob("*.{kind}")}}).'
             )
         raise ValueError(
             f"from_long cannot read {str(path)!r}: the file name must end in .parquet, .csv or "

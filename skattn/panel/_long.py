@@ -114,7 +114,8 @@ def from_long(
             cure='Pass dayfirst=True or dayfirst=False, or a date_format such as "{format}".',
         )
     except (ValueError, TypeError) as error:
-        raise ValueError(f"Column {date!r} cannot be read as dates: {error}") from error
+        hint = " Other formats need date_format=..." if isinstance(error, TypeError) else ""
+        raise ValueError(f"Column {date!r} cannot be read as dates: {error}{hint}") from error
     try:
         index = pd.MultiIndex.from_arrays([dates, long[key]], names=LEVELS)
     except TypeError as error:
@@ -163,9 +164,11 @@ def _read(frame: Any, datetime: str | None, instrument: str | None) -> pd.DataFr
     if isinstance(table, nw.LazyFrame):
         table = table.collect()
     if not isinstance(table, nw.DataFrame):
+        hint = ' Pass frame.to_frame("close").' if isinstance(frame, pd.Series) else ""
         raise TypeError(
             f"frame must be a table of pandas, polars or pyarrow, the path of a Parquet or CSV "
             f'file, or a dict of these, such as {{"AAPL": table}}; got {type(frame).__name__}.'
+            f"{hint}"
         )
     try:
         return table.to_pandas()

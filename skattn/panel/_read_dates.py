@@ -63,14 +63,18 @@ def read_dates(
         return pd.DatetimeIndex(column, name=None)
     if pd.api.types.infer_dtype(column, skipna=True) == "date":
         return pd.DatetimeIndex(pd.to_datetime(column), name=None)
-    if pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
-        column = _digits(column, date_format)
+    column = column.astype(object)
     known = column.notna().to_numpy()
-    is_text = np.array([isinstance(value, (str, Number)) for value in column], dtype=bool) & known
+    is_text = np.array([_is_text(value) for value in column], dtype=bool) & known
     parts = []
     if is_text.any():
-        codes, texts = pd.factorize(column[is_text].astype(str).str.strip())
-        read = read_texts(list(texts), date_format, dayfirst, cure)
+        codes, values = pd.factorize(column[is_text])
+        # Numbers have lost the zeros that they begin with in the format.
+        width = len(datetime.date(2000, 1, 1).strftime(date_format)) if date_format else 0
+        texts = [
+            value.strip() if isinstance(value, str) else _digits(value, width) for value in values
+        ]
+        read = read_texts(texts, date_format, dayfirst, cure)
         parts.append(pd.Series(read[codes], np.flatnonzero(is_text)))
     if (known & ~is_text).any():
         parts.append(_read_objects(column[known & ~is_text]))
@@ -101,18 +105,19 @@ def _plain(values: Any) -> pd.Series:
     return column
 
 
-def _digits(numbers: pd.Series, date_format: str | None) -> pd.Series:
-    """Write numbers as text; numbers have lost the zeros that they began with."""
-    texts = numbers.astype("Int64").astype("string")
-    width = len(datetime.date(2000, 1, 1).strftime(date_format)) if date_format else 0
-    return texts.str.zfill(width)
+def _is_text(value: Any) -> bool:
+    return isinstance(value, (str, Number)) and not isinstance(value, bool)
+
+
+def _digits(number: Any, width: int) -> str:
+    return str(int(number)).zfill(width) if number % 1 == 0 else str(number)
 
 
 def _read_objects(values: pd.Series) -> pd.Series:
     """Read dates of Python, numpy and pandas: stamps of several zones become local."""
     wrong = [value for value in values if not isinstance(value, (datetime.date, np.datetime64))]
     if wrong:
-        raise TypeError(f"{wrong[0]!r} is not a date")
+        raise TypeError(f"{wrong[0]!r} is not a date.")
     stamps = [pd.Timestamp(value) for value in values]
     if len({str(stamp.tz) for stamp in stamps}) > 1:
         stamps = [stamp.tz_localize(None) for stamp in stamps]

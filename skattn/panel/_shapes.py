@@ -69,12 +69,12 @@ def _stack(frame: pd.DataFrame) -> pd.DataFrame:
     # After reset_index the dates are in a column ("Date", "").
     dates = [c for c in columns if "" in c and any(is_usual(name, "datetime") for name in c)]
     if dates:
-        frame = frame.set_index(dates[0]).rename_axis(index="datetime")
+        frame = frame.set_index(dates[0]).rename_axis(index=next(filter(None, dates[0])))
     elif frame.index.nlevels == 1 and frame.index.name is None:
         frame = frame.rename_axis(index="datetime")
     name = columns.names[level]
     name = name if is_usual(name, "instrument") else "instrument"
-    frame = frame.set_axis(columns.set_names(name, level=level), axis=1)
+    frame = frame.set_axis(frame.columns.set_names(name, level=level), axis=1)
     # A stock has no row on days on which it did not trade.
     return frame.stack(level, future_stack=True).dropna(how="all").rename_axis(columns=None)
 
@@ -101,13 +101,24 @@ def explain_missing(frame: pd.DataFrame, table: pd.DataFrame, date: str | None, 
     source : str
         Code that stands for ``frame`` in the call that the text names.
     """
+    if frame.index.nlevels == 2:
+        kinds = [level.dtype for level in frame.index.levels]
+        is_date = [pd.api.types.is_datetime64_any_dtype(kind) for kind in kinds]
+        names = ["datetime" if found else "instrument" for found in is_date]
+        if len(set(names)) == 2:
+            return (
+                f"If the index holds the keys, name its levels: "
+                f"from_long({source}.rename_axis({names}))."
+            )
     if date is None:
-        return f'If the dates are in the index, pass {source}.rename_axis("datetime").'
+        return (
+            f'If the index holds the dates, name it: from_long({source}.rename_axis("datetime")).'
+        )
     values = table.columns.drop(date)
     if any(map(is_field, values)):
         return f'If the table holds one instrument, name it: from_long({{"AAPL": {source}}}).'
     if len(values) == 0 or not all(map(pd.api.types.is_numeric_dtype, table[values].dtypes)):
-        return 'If the instruments are in the index, name the level of the index "instrument".'
+        return ""
     names = 'var_name="instrument", value_name="close"'
     if date in frame.columns:
         call = f"{source}.melt({date!r}, {names})"
@@ -115,5 +126,5 @@ def explain_missing(frame: pd.DataFrame, table: pd.DataFrame, date: str | None, 
         call = f'{source}.rename_axis("datetime").melt({names}, ignore_index=False)'
     return (
         f"If each column is an instrument, and the values are one field such as the close, pass "
-        f'{call}.dropna(subset="close").'
+        f'from_long({call}.dropna(subset="close")).'
     )
