@@ -73,6 +73,8 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
             raise ValueError("The day is missing.")
         return dates[0]
     except (ValueError, TypeError) as error:
+        # The reason is of use where text can be read in two ways.
+        reason = f" {error}" if isinstance(day, str) and isinstance(error, ValueError) else ""
         raise ValueError(
-            f"{name} must hold dates, text such as '2014-12-31', or None; got {day!r}: {error}"
+            f"{name} must hold dates, text such as '2014-12-31', or None; got {day!r}.{reason}"
         ) from error

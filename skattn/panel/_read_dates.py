@@ -61,9 +61,9 @@ def read_dates(
     column = _plain(values)
     if pd.api.types.is_datetime64_any_dtype(column.dtype):
         return pd.DatetimeIndex(column, name=None)
-    if pd.api.types.infer_dtype(column, skipna=True) == "date":
-        return pd.DatetimeIndex(pd.to_datetime(column), name=None)
     column = column.astype(object)
+    if set(map(type, column.dropna())) == {datetime.date}:
+        return pd.DatetimeIndex(pd.to_datetime(column), name=None)
     known = column.notna().to_numpy()
     is_text = np.array([_is_text(value) for value in column], dtype=bool) & known
     parts = []

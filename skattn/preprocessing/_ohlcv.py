@@ -62,7 +62,10 @@ class OhlcvTransformer(LookbackTransformer):
         if missing:
             hint = ""
             if "vwap" in missing:
-                hint = ' vwap="typical" computes (high + low + close) / 3 instead of reading vwap.'
+                hint = (
+                    f' {type(self).__name__}(vwap="typical") computes (high + low + close) / 3 '
+                    f"instead of reading vwap."
+                )
             raise ValueError(
                 f"X lacks the column{'s' if len(missing) > 1 else ''} {missing}; it has "
                 f"{list(X.columns)}.{hint}"

@@ -18,7 +18,7 @@ from skattn.utils import warn_user
 FIELDS = ("open", "high", "low", "close", "volume")
 PARTS = ("calendars", "instruments", "features")
 # A day, optionally with a time, without a time zone.
-DAY = r"[\d-]+([ T][\d:.]+)?"
+DAY = r"(\d{4}-\d{1,2}-\d{1,2}|\d{8})([ T][\d:.]+)?"
 
 # Device names on Windows: qlib adds a prefix to codes with such a name.
 DEVICES = {
@@ -310,8 +310,14 @@ def _open_series(path: Path, n_days: int) -> _Series:
         size = path.stat().st_size
     except FileNotFoundError:
         there = sorted(found.name.split(".")[0] for found in path.parent.glob("*.day.bin"))
+        hint = ""
+        if path.name == "vwap.day.bin":
+            hint = (
+                ' Leave vwap out of fields, and let Alpha158(vwap="typical") or '
+                'Alpha360(vwap="typical") compute (high + low + close) / 3 instead.'
+            )
         raise FileNotFoundError(
-            f"{path} does not exist; {path.parent.name} has the fields: {', '.join(there)}."
+            f"{path} does not exist; {path.parent.name} has the fields: {', '.join(there)}.{hint}"
         ) from None
     if size == 0 or size % 4:
         raise ValueError(
