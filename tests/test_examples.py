@@ -55,3 +55,19 @@ def test_a_file_of_ones_own(tmp_path, suffix):
     shown = quickstart(tmp_path, "--ohlcv", str(path), "--stocks", "4", *names)
     assert "4 stocks" in shown
     assert "columns open, high, low, close, volume" in shown
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_file_with_time_zones(tmp_path, suffix):
+    market = make_market(n_stocks=4, n_days=220, sector=0, random_state=0).ohlcv
+    long = market.reset_index()
+    long["datetime"] = long["datetime"].dt.tz_localize("America/New_York")
+    path = tmp_path / f"prices.{suffix}"
+    if suffix == "csv":
+        long.to_csv(path, index=False)
+    else:
+        long.to_parquet(path)
+    shown = quickstart(
+        tmp_path, "--ohlcv", str(path), "--start", "2010-02-01", "--end", "2010-10-29"
+    )
+    assert "4 stocks, 2010-02-01 to 2010-10-29" in shown

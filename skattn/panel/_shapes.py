@@ -119,11 +119,11 @@ def explain_missing(frame: pd.DataFrame, table: pd.DataFrame, date: str | None, 
         return f'If the table holds one instrument, name it: from_long({{"AAPL": {source}}}).'
     if len(values) == 0 or not all(map(pd.api.types.is_numeric_dtype, table[values].dtypes)):
         return ""
-    names = 'var_name="instrument", value_name="close"'
+    named = 'var_name="instrument", value_name="close"'
     if date in frame.columns:
-        call = f"{source}.melt({date!r}, {names})"
+        call = f"{source}.melt({date!r}, {named})"
     else:
-        call = f'{source}.rename_axis("datetime").melt({names}, ignore_index=False)'
+        call = f'{source}.rename_axis("datetime").melt({named}, ignore_index=False)'
     return (
         f"If each column is an instrument, and the values are one field such as the close, pass "
         f'from_long({call}.dropna(subset="close")).'

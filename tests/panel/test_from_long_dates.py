@@ -11,9 +11,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+from pandas.testing import assert_series_equal
 
+from skattn import make_label
 from skattn.model_selection import DateSplit
 from skattn.panel import days_of, from_long
+from skattn.preprocessing import Alpha158, Alpha360
 
 FIFTH_OF_MARCH = pd.Timestamp("2025-03-05")
 NEW_YORK = ["2025-03-07 00:00:00-05:00", "2025-03-10 00:00:00-04:00"]
@@ -249,7 +253,17 @@ def test_tables_with_dtypes_of_arrow(market, tmp_path):
     assert from_long(table).index.equals(expected.index)
     indexed = table.set_index(["datetime", "instrument"])
     assert days_of(None, indexed).equals(days_of(None, expected))
-    assert from_long(indexed).index.equals(expected.index)
+    with pytest.raises(ValueError, match=r"from_long\(ohlcv\.reset_index\(\)\) reads the dates"):
+        make_label(indexed)
+    ohlcv = from_long(indexed.reset_index())
+    assert ohlcv.index.equals(expected.index)
+    # Numbers of pyarrow give what numbers of numpy give.
+    assert_series_equal(make_label(ohlcv), make_label(expected), check_index_type=False)
+    for transformer in (Alpha158(vwap="typical"), Alpha360(vwap="typical", length=5)):
+        assert_array_equal(
+            np.asarray(transformer.fit_transform(ohlcv)),
+            np.asarray(transformer.fit_transform(expected)),
+        )
 
 
 # Days and bounds of spans -----------------------------------------------------------------------

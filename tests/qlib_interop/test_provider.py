@@ -12,6 +12,7 @@ from helpers import OHLCV
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skattn.preprocessing import Alpha158, Alpha360
 from skattn.qlib import read_provider
 
 
@@ -419,3 +420,31 @@ def test_broken_spans(folder, lines, match):
     name = set_market(folder, *lines)
     with pytest.raises(ValueError, match=rf"few\.txt.*{match}"):
         read_provider(folder, name)
+
+
+@pytest.mark.parametrize("line", ["2024", "2024-01", "05/03/2024", "05-03-2024"])
+def test_lines_of_a_calendar_name_days(folder, line):
+    path = folder / "calendars" / "day.txt"
+    path.write_text("\n".join([line, *calendar_days(folder)[1:]]) + "\n")
+    with pytest.raises(ValueError, match=rf"day\.txt, line 1: '{line}' is not a day"):
+        read_provider(folder)
+
+
+@pytest.mark.parametrize("bound", ["start", "end"])
+def test_bounds_that_can_be_read_both_ways(shared, bound):
+    with pytest.raises(ValueError, match=rf"{bound} must hold dates.*5 March and as 3 May 2024"):
+        read_provider(shared, **{bound: "05/03/2024"})
+
+
+def test_without_vwap_the_cure_is_named(folder):
+    for path in bins(folder, "vwap"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match=r'Alpha360\(vwap="typical"\)'):
+        read_provider(folder, fields=["close", "vwap"])
+    table = read_provider(folder)
+    with pytest.raises(ValueError, match=r"'vwap'.*Alpha360\(vwap=\"typical\"\)"):
+        Alpha360(["close", "vwap"]).fit(table)
+    assert Alpha360(["close", "vwap"], vwap="typical").fit_transform(table).shape[2] == 2
+    with_vwap = table.assign(vwap=table["close"])
+    with pytest.raises(ValueError, match=r"'vwap'.*Alpha158\(vwap=\"typical\"\)"):
+        Alpha158().fit(with_vwap).transform(table)
