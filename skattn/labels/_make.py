@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel import check_index
-from skattn.panel.internal import dates_of, lay_out, level_codes
+from skattn.panel.internal import dates_of, lay_out, level_codes, rename_hint
 from skattn.parameters import check_value
 
 
@@ -136,7 +136,7 @@ def _prices(ohlcv: pd.DataFrame | pd.Series, price: str) -> np.ndarray:
         if n_found != 1:
             raise ValueError(
                 f"ohlcv must have one column price={price!r}; it has {n_found} among "
-                f"{list(ohlcv.columns)}."
+                f"{list(ohlcv.columns)}.{rename_hint(ohlcv.columns, [price], 'ohlcv')}"
             )
         ohlcv = ohlcv[price]
     try:

@@ -2,7 +2,7 @@
 
 from skattn.panel._check import check_numeric, check_panel_input
 from skattn.panel._dates import Day, dates_of, read_day
-from skattn.panel._fields import OHLCV_FIELDS
+from skattn.panel._fields import OHLCV_FIELDS, rename_hint
 from skattn.panel._index import index_of, level_codes
 from skattn.panel._kind import check_input_kind, input_kind, is_long
 from skattn.panel._layout import Layout, lay_out
@@ -23,4 +23,5 @@ __all__ = [
     "level_codes",
     "read_dates",
     "read_day",
+    "rename_hint",
 ]

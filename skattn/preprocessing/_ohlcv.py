@@ -10,7 +10,13 @@ import pandas as pd
 from sklearn.utils import Tags
 
 from skattn.panel import WindowArray, check_index
-from skattn.panel.internal import OHLCV_FIELDS, check_input_kind, check_numeric, check_panel_input
+from skattn.panel.internal import (
+    OHLCV_FIELDS,
+    check_input_kind,
+    check_numeric,
+    check_panel_input,
+    rename_hint,
+)
 from skattn.parameters import parameter
 from skattn.preprocessing._base import check_index_kept
 from skattn.preprocessing._history import LookbackTransformer, check_one_stamp_a_day
@@ -60,9 +66,9 @@ class OhlcvTransformer(LookbackTransformer):
         needed = self._columns_of(fields)
         missing = [name for name in needed if name not in X.columns]
         if missing:
-            hint = ""
+            hint = rename_hint(X.columns, missing, "X")
             if "vwap" in missing:
-                hint = (
+                hint += (
                     f' {type(self).__name__}(vwap="typical") computes (high + low + close) / 3 '
                     f"instead of reading vwap."
                 )

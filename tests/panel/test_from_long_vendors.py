@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from pandas.testing import assert_frame_equal
 
-from skattn import from_long
+from skattn import from_long, make_label
+from skattn.preprocessing import Alpha360
 
 DAYS = pd.DatetimeIndex(["2024-01-02", "2024-01-03", "2024-01-04"], name="Date")
 FIELDS = ["Close", "Low", "Volume"]
@@ -206,3 +207,12 @@ def test_a_series(long):
     with pytest.raises(TypeError, match=r'Series.*frame\.to_frame\("close"\)'):
         from_long(long["Close"])
     assert from_long(long["Close"].to_frame("close"))["close"].equals(long["Close"])
+
+
+@pytest.mark.parametrize(
+    "use", [make_label, lambda table: Alpha360(["close"], length=2).fit(table)]
+)
+def test_names_in_capitals_have_a_cure(long, use):
+    with pytest.raises(ValueError, match=r"\.rename\(columns=str\.lower\)"):
+        use(long)
+    use(long.rename(columns=str.lower))
