@@ -12,6 +12,7 @@ from sklearn.utils import Bunch
 
 from skattn.datasets._simulation import Component, simulate
 from skattn.labels import make_label
+from skattn.panel.internal import read_day
 from skattn.parameters import check_value
 
 # Number of past periods from which a cycle is read.
@@ -183,7 +184,9 @@ def make_market(
             f"at least two stocks; got {n_stocks}. sector=0 switches the component off."
         )
     _check_n_days(n_days, components)
-    calendar = pd.bdate_range(_as_day(start), periods=n_days)
+    if start is None:
+        raise ValueError("start must be a date such as '2010-01-04'; got None.")
+    calendar = pd.bdate_range(read_day("start", start, last=False), periods=n_days)
 
     rng = _generator(random_state)
     sector_of = rng.permutation(n_stocks) % n_sectors
@@ -249,16 +252,6 @@ def _check_n_days(n_days: int, components: list[Component]) -> None:
                 f"n_days must be at least {lookback + 3}: the component {component.name!r} looks "
                 f"{lookback} returns back, and a label lies two days ahead; got {n_days}."
             )
-
-
-def _as_day(start: Any) -> pd.Timestamp:
-    try:
-        day = pd.Timestamp(start)
-    except (ValueError, TypeError):
-        day = pd.NaT
-    if pd.isna(day):
-        raise ValueError(f"start must be a date such as '2010-01-04'; got {start!r}.")
-    return day.normalize()
 
 
 def _generator(random_state: Any) -> np.random.Generator:

@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skattn.labels import make_label
+from skattn.panel.internal import read_day
 
 _DESCR = """\
 Closing prices of 20 stocks of the S&P 500, {first} to {last}: {n_rows} rows.
@@ -25,8 +26,9 @@ def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
     Parameters
     ----------
     start, end : str or datetime-like, default=None
-        First and last day to keep, both included. None: 1990-01-02 and 2022-12-28. The label is
-        made from the kept prices, so the last two kept days have no label.
+        First and last day to keep, both included. None: 1990-01-02 and 2022-12-28. "2014" and
+        "2014-06" mean the whole year or month. The label is made from the kept prices, so the last
+        two kept days have no label.
 
     Returns
     -------
@@ -70,7 +72,7 @@ def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
             'pip install "skattn[examples]"'
         ) from error
     prices = load_sp500_dataset().rename_axis(index="datetime", columns="instrument")
-    first, last = _as_day("start", start), _as_day("end", end)
+    first, last = read_day("start", start, last=False), read_day("end", end, last=True)
     kept = prices.loc[first:last]
     if kept.empty:
         raise ValueError(
@@ -82,15 +84,3 @@ def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
     close = pd.Series(kept.to_numpy().ravel(), index=index, name="close").dropna()
     descr = _DESCR.format(first=kept.index[0].date(), last=kept.index[-1].date(), n_rows=len(close))
     return Bunch(ohlcv=close.to_frame(), label=make_label(close), DESCR=descr)
-
-
-def _as_day(name: str, value: Any) -> pd.Timestamp | None:
-    if value is None:
-        return None
-    try:
-        day = pd.Timestamp(value)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{name} must be a date such as '2010-01-04'; got {value!r}.") from error
-    if pd.isna(day):
-        raise ValueError(f"{name} must be a date such as '2010-01-04'; got {value!r}.")
-    return day

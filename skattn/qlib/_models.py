@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -186,13 +187,13 @@ def _read_hist_files(kwargs: Section, folder: Path | None) -> dict[str, Any]:
     """Read concepts and find pretrained weights, from the files that the settings name."""
 
     def file(value: Any) -> Path:
-        path = Path(text(value)).expanduser()
-        beside = path if folder is None else folder / path
-        found = path if path.exists() else beside
-        if not found.is_file():
-            where = f" or beside the workflow in {folder}" if folder else ""
-            raise ValueError(f"a file that exists (in the working directory{where})")
-        return found
+        # Unlike a Path, os.path takes a name that no file can have for a file that does not exist.
+        path = Path(os.path.expanduser(text(value)))
+        for found in (path, path if folder is None else folder / path):
+            if os.path.isfile(found):
+                return found
+        where = f" or beside the workflow in {folder}" if folder else ""
+        raise ValueError(f"a file that exists (in the working directory{where})")
 
     found: dict[str, Any] = {}
     weights = kwargs.read("model_path", or_none(file), None, into="pretrained")

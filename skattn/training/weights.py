@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pickle
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import os
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,37 +11,51 @@ from sklearn.base import BaseEstimator
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils import Bunch
 from torch import nn
+from torch.nn.parameter import is_lazy
+
+from skattn.parameters import shown
+from skattn.training.weight_file import read_weight_file
+
+# What wrappers put before the names of a module's weights: DataParallel, torch.compile.
+PREFIXES = ("module.", "_orig_mod.")
 
 
 def load_weights(module: nn.Module, source: Any) -> Bunch:
     """Copy into a module the weights that match its own by name and shape.
 
+    The prefixes "module." (DataParallel) and "_orig_mod." (torch.compile) are taken off names
+    that the module does not have. Weights are cast to the dtype of the module's own.
+
     Parameters
     ----------
     module : torch.nn.Module
-        Module whose parameters and buffers are overwritten in place.
+        Module whose parameters and buffers are overwritten in place, or left as they are where
+        an error is raised.
     source : path, state dict, or fitted skattn regressor (also in a FrozenEstimator)
-        A file is read with ``weights_only=True``: it can hold tensors and no code.
+        A file of ``torch.save`` or safetensors is read as tensors, and no code in it is run.
 
     Returns
     -------
     report : Bunch
         Lists of names: ``loaded``; ``missing``, weights of the module that the source lacks or has
         in another shape; and ``unexpected``, weights of the source that match none of the module.
+        ``prefix`` is what was taken off the names, such as "module."; "" where nothing was.
 
     Raises
     ------
     ValueError
-        The file cannot be read as weights, no weight in the file matches, or the file has an LSTM
-        where the module has a GRU, or a GRU where the module has an LSTM.
+        The file cannot be read as weights, it holds something other than a state dict of dense
+        tensors, no weight in it matches, a matching weight is not finite or is of another kind of
+        number, or the file has an LSTM where the module has a GRU, or a GRU where the module has
+        an LSTM.
     TypeError
         The source is of another kind.
     """
-    weights = _read(source)
     own = module.state_dict()
+    weights, prefix = _without_prefixes(_check_state(_read(source), source, own), own)
     _check_base(weights, own)
     fits = {
-        name: value
+        name: _cast(name, value, own[name])
         for name, value in weights.items()
         if name in own and value.shape == own[name].shape
     }
@@ -53,11 +66,13 @@ def load_weights(module: nn.Module, source: Any) -> Bunch:
             f"pretrained matches no weight of {type(module).__name__} by name and shape. It has "
             f"{_shapes(weights)}; the module has {_shapes(own)}."
         )
+    _check_finite(fits, {name for name, _ in module.named_parameters(remove_duplicate=False)})
     module.load_state_dict(fits, strict=False)
     return Bunch(
         loaded=sorted(fits),
         missing=sorted(set(own) - set(fits)),
         unexpected=sorted(set(weights) - set(fits)),
+        prefix=prefix,
     )
 
 
@@ -93,43 +108,129 @@ def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
         parameter.requires_grad_(name not in held)
 
 
-def _read(source: Any) -> Mapping[str, torch.Tensor]:
+def _read(source: Any) -> Any:
     source = source.estimator if isinstance(source, FrozenEstimator) else source
-    if hasattr(source, "module_"):
-        return source.module_.state_dict()
-    if isinstance(source, BaseEstimator):
+    if isinstance(module := getattr(source, "module_", None), nn.Module):
+        return module.state_dict()
+    if hasattr(source, "build_module"):
         raise ValueError(
-            f"pretrained={source!r} is not fitted. Cross-validation and searches clone parameters, "
-            f"which unfits them: pass its state dict (model.module_.state_dict()), or "
+            f"pretrained={shown(source)} is not fitted. Cross-validation and searches clone "
+            f"parameters, which unfits them: pass its state dict (model.module_.state_dict()), or "
             f"sklearn.frozen.FrozenEstimator(model)."
         )
+    if isinstance(source, (str, os.PathLike)):
+        return read_weight_file(source)
     if isinstance(source, Mapping):
-        weights: Any = source
-    elif isinstance(source, (str, Path)):
-        if not Path(source).is_file():
-            raise ValueError(f"pretrained={str(source)!r} is not a file.")
-        try:
-            weights = torch.load(source, map_location="cpu", weights_only=True)
-        except (
-            pickle.UnpicklingError,
-            RuntimeError,
-            OSError,
-            EOFError,
-            ValueError,
-            KeyError,
-        ) as error:
-            raise ValueError(
-                f"pretrained={str(source)!r} cannot be read as a file of weights (a truncated "
-                f"file, or one that holds more than tensors): {str(error).splitlines()[0]}"
-            ) from error
-    else:
-        raise TypeError(
-            f"pretrained must be a path, a state dict or a fitted skattn regressor; got "
-            f"{type(source).__name__}."
+        return source
+    cure = ""
+    if isinstance(source, nn.Module):
+        cure = " Pass its state dict, module.state_dict()."
+    elif isinstance(source, BaseEstimator):
+        cure = " Pass the regressor in it, such as pipeline[-1] or search.best_estimator_."
+    raise TypeError(
+        f"pretrained must be a path, a state dict or a fitted skattn regressor; got "
+        f"{type(source).__name__}.{cure}"
+    )
+
+
+def _check_state(found: Any, source: Any, own: Collection[str]) -> Mapping[str, torch.Tensor]:
+    """Raise if an object is not a state dict of dense tensors; name the state dict in it."""
+    must = "pretrained must hold a state dict: a mapping of names to tensors"
+    if not isinstance(found, Mapping):
+        raise ValueError(f"{must}; got {type(found).__name__}.")
+    if not found:
+        raise ValueError(f"{must}; got an empty one.")
+    inner = [key for key, value in found.items() if _is_state(value)]
+    if inner:
+        key = max(
+            inner, key=lambda key: len({_own_name(name, own) for name in found[key]} & set(own))
         )
-    if not isinstance(weights, Mapping) or not all(map(torch.is_tensor, weights.values())):
-        raise ValueError("pretrained must hold a state dict: a mapping of names to tensors.")
-    return weights
+        is_file = isinstance(source, (str, os.PathLike))
+        whole = (
+            f"torch.load({os.fsdecode(source)!r}, weights_only=True)" if is_file else "pretrained"
+        )
+        raise ValueError(
+            f"{must}; got a mapping with the keys {shown(list(found))}. Pass the state dict in it: "
+            f"{whole}[{key!r}]."
+        )
+    for name, value in found.items():
+        if not isinstance(name, str):
+            raise ValueError(f"{must}; got the name {shown(name)} of type {type(name).__name__}.")
+        if not torch.is_tensor(value):
+            raise ValueError(
+                f"{must}; got {type(value).__name__} for {name!r} among {shown(list(found))}."
+            )
+        if value.is_meta or is_lazy(value):
+            raise ValueError(f"pretrained: the weight {name!r} has a shape and no numbers.")
+        if value.layout is not torch.strided or value.is_nested or value.is_quantized:
+            cure = "dequantize()" if value.is_quantized else "to_dense()"
+            raise ValueError(
+                f"pretrained: the weight {name!r} must be a dense tensor of plain numbers; got "
+                f"{_kind(value)}. Call its {cure} first."
+            )
+    return found
+
+
+def _is_state(value: Any) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(name, str) for name in value)
+        and all(map(torch.is_tensor, value.values()))
+    )
+
+
+def _kind(value: torch.Tensor) -> str:
+    if value.is_nested:
+        return "a nested tensor"
+    return f"{value.dtype}" if value.is_quantized else f"{value.layout}"
+
+
+def _own_name(name: str, own: Collection[str]) -> str:
+    """Take the prefixes of wrappers off a name, until the module has the name."""
+    while name not in own and name.startswith(PREFIXES):
+        name = name.split(".", 1)[1]
+    return name
+
+
+def _without_prefixes(
+    weights: Mapping[str, torch.Tensor], own: Collection[str]
+) -> tuple[dict[str, torch.Tensor], str]:
+    """Take the prefixes of wrappers off the names, and give the longest of them."""
+    theirs: dict[str, str] = {}
+    for name in weights:
+        short = _own_name(name, own)
+        if short in theirs:
+            raise ValueError(
+                f"pretrained has two weights for {short!r}: {theirs[short]!r} and {name!r}. Keep "
+                f"one of them."
+            )
+        theirs[short] = name
+    prefix = max((name.removesuffix(short) for short, name in theirs.items()), key=len)
+    return {short: weights[name] for short, name in theirs.items()}, prefix
+
+
+def _cast(name: str, value: torch.Tensor, own: torch.Tensor) -> torch.Tensor:
+    """Cast a weight to the module's dtype, without a change from one kind of number to another."""
+    kinds = ("is_floating_point", "is_complex")
+    if any(getattr(value, kind)() != getattr(own, kind)() for kind in kinds):
+        raise ValueError(
+            f"pretrained: the weight {name!r} is of {value.dtype}, and the module needs "
+            f"{own.dtype}."
+        )
+    return value.detach().to(own.dtype)
+
+
+def _check_finite(weights: Mapping[str, torch.Tensor], parameters: Collection[str]) -> None:
+    """Raise if a weight is not a number; buffers, such as masks, may be infinite."""
+    for name, value in weights.items():
+        bad = ~value.isfinite() if name in parameters else value.isnan()
+        if n_bad := int(bad.sum()):
+            raise ValueError(
+                f"pretrained: the weight {name!r} has {n_bad} values among {value.numel()} that "
+                f"are NaN, infinite or too large for {value.dtype}: the training that it comes "
+                f"from has diverged, or the file is damaged."
+            )
 
 
 # The number of gates tells the kind of a recurrent unit.
@@ -149,8 +250,8 @@ def _check_base(weights: Mapping[str, torch.Tensor], own: Mapping[str, torch.Ten
 
 
 def _gates(weight: torch.Tensor) -> int:
-    rows, hidden = weight.shape if weight.ndim == 2 else (0, 1)
-    return rows // hidden if rows % hidden == 0 else 0
+    rows, hidden = weight.shape if weight.ndim == 2 else (0, 0)
+    return rows // hidden if hidden and rows % hidden == 0 else 0
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> str:

@@ -296,6 +296,7 @@ def test_global_numpy_state_is_neither_used_nor_changed():
         ({"periods": (), "periodic": 0.1}, r"^periods\b.*\bnone\b"),
         ({"start": "soon"}, r"\bstart\b.*'soon'"),
         ({"start": None}, r"\bstart\b.*\bNone\b"),
+        ({"start": 20100104}, r"\bstart\b.*\b20100104\b"),
         ({"random_state": "x"}, r"random_state\b.*'x'"),
     ],
 )

@@ -42,6 +42,9 @@ def test_sp500_is_cut_by_date():
         ({"start": "2020", "end": "2019"}, "start='2020'.*end='2019'"),
         ({"end": "soon"}, r"\bend\b.*'soon'"),
         ({"start": pd.NaT}, r"\bstart\b.*\bNaT\b"),
+        # pandas would read nanoseconds since 1970.
+        ({"start": 20200101}, r"\bstart\b.*\b20200101\b"),
+        ({"end": 2020.5}, r"\bend\b.*\b2020\.5"),
     ],
 )
 def test_sp500_bad_dates(given, message):
@@ -54,3 +57,11 @@ def test_sp500_without_skfolio_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "skfolio.datasets", None)
     with pytest.raises(ImportError, match=r'pip install "skattn\[examples\]"'):
         load_sp500()
+
+
+def test_days_with_a_zone_and_whole_years():
+    zoned = pd.Timestamp("2020-06-30 22:00", tz="America/New_York")
+    days = load_sp500(start="2020-06", end=zoned).ohlcv.index.unique("datetime")
+    assert (str(days[0].date()), str(days[-1].date())) == ("2020-06-01", "2020-06-30")
+    days = load_sp500(start="2020-12-30", end="2020").ohlcv.index.unique("datetime")
+    assert str(days[-1].date()) == "2020-12-31"

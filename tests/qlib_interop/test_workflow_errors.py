@@ -215,6 +215,13 @@ def test_errors_of_alpha158(config, path, value, match):
         load_workflow(edit_settings(config("GRU", "gru_ts", KWARGS_OF_158), path, value))
 
 
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "~nobody-of-this-name/weights.pkl"])
+def test_names_that_no_file_can_have(config, hist_files, name):
+    kwargs = {**HIST_KWARGS, **hist_files, "model_path": name}
+    with pytest.raises(ValueError, match=r"model_path must be a file that exists"):
+        load_workflow(config("HIST", "hist", kwargs))
+
+
 @pytest.mark.parametrize("missing", ["model_path", "stock2concept", "stock_index"])
 def test_files_of_hist_that_are_not_there(config, hist_files, missing):
     kwargs = {**HIST_KWARGS, **hist_files, missing: "nowhere.npy"}
