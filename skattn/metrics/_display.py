@@ -11,7 +11,7 @@ from skattn.labels import holding_days
 from skattn.metrics._ic import NAMES, Method
 from skattn.metrics._quantiles import quantile_returns
 from skattn.metrics._report import signal_report
-from skattn.metrics._scorers import with_days
+from skattn.metrics._scorers import check_predicts, with_days
 from skattn.panel import align_y, days_of
 from skattn.parameters import InvalidParameterError, check_value
 from skattn.utils import check_axes, import_pyplot
@@ -179,12 +179,12 @@ class SignalDisplay:
         Raises
         ------
         ImportError, TypeError, ValueError
-            As :meth:`from_predictions`; or X and y have different rows.
+            As :meth:`from_predictions`; or X, y and days have different rows.
         """
         import_pyplot("SignalDisplay")
-        if not hasattr(estimator, "predict"):
-            raise TypeError(f"estimator must have a method predict; got {estimator!r}.")
+        check_predicts(estimator)
         align_y(X, y)
+        align_y(X, days, names=("X", "days"))
         return cls.from_predictions(
             y,
             with_days(estimator, days).predict(X),
@@ -230,7 +230,7 @@ class SignalDisplay:
             ``ax`` is not an Axes, or the display was made of something other than tables by day.
         ValueError
             The kind or the method is unknown, "all" is given other than four axes,
-            ``holding_days`` is below 1, or there are no rows.
+            ``holding_days`` is below 1, ``name`` is no str, or there are no rows.
         """
         pyplot = import_pyplot("SignalDisplay")
         check_value("kind", kind, "str", one_of=("all", *KINDS))
@@ -261,6 +261,7 @@ class SignalDisplay:
     def _check_data(self) -> None:
         """Raise if the display was made of tables that its constructors do not produce."""
         check_value("holding_days", self.holding_days, "int", at_least=1)
+        check_value("name", self.name, "str | None")
         for name, columns in (("daily", [*NAMES.values()]), ("quantile_returns", [])):
             frame = getattr(self, name)
             is_frame = isinstance(frame, pd.DataFrame) and isinstance(frame.index, pd.DatetimeIndex)

@@ -23,7 +23,8 @@ def daily_ic(
     Parameters
     ----------
     y_true : array-like of shape (n_samples,)
-        Labels, in any unit. A row whose label is NaN is unlabelled and left out.
+        Labels, in any unit, also as a polars Series or a torch tensor. A row whose label is NaN,
+        missing or masked is unlabelled and left out.
     y_pred : array-like of shape (n_samples,)
         Predictions of the same rows, in any unit.
     days : array-like of dates, shape (n_samples,), default=None
@@ -43,9 +44,9 @@ def daily_ic(
     TypeError
         ``days`` are not dates, or ``y_true`` or ``y_pred`` are not numbers.
     ValueError
-        The days are unknown; the lengths differ; both are indexed by (datetime, instrument) but
-        have different rows; a (datetime, instrument) key occurs twice; a prediction is NaN; a
-        value is infinite; or the method is unknown.
+        The days are unknown; the lengths differ; two arguments are indexed by (datetime,
+        instrument) but have different rows; a (datetime, instrument) key occurs twice; a
+        prediction is NaN; a value is infinite; or the method is unknown.
 
     See Also
     --------
@@ -216,7 +217,10 @@ def _center_days(values: np.ndarray, day: np.ndarray, n_days: int) -> np.ndarray
     then survive a large offset and very large or small values.
     """
     low, high = range_of_days(values, day, n_days)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        if (high - low == np.inf).any():
+            # The range of the largest numbers overflows, and the range of their halves does not.
+            values, low, high = values / 2, low / 2, high / 2
         scaled = (values - low[day]) / (high - low)[day]
         total = np.bincount(day, weights=scaled, minlength=n_days)
         stocks = np.bincount(day, minlength=n_days)

@@ -6,15 +6,21 @@ from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length
 
 from skattn.labels import holding_days
 from skattn.metrics._ic import correlate_days, mean, mean_over_std
 from skattn.metrics._newey_west import newey_west_t, usual_lags
 from skattn.metrics._quantiles import tail_returns
-from skattn.metrics._rows import REASONS, LabelledRows, labelled_rows, left_out
-from skattn.panel import align_y, days_of
-from skattn.parameters import check_value
+from skattn.metrics._rows import (
+    REASONS,
+    LabelledRows,
+    check_lengths,
+    labelled_rows,
+    left_out,
+    read_days,
+)
+from skattn.panel import align_y
+from skattn.parameters import check_value, from_tensor
 from skattn.utils import warn_user
 
 TOO_FEW, CONSTANT_LABELS, CONSTANT_PREDICTIONS = REASONS
@@ -211,7 +217,7 @@ def signal_report(
     quantile = check_value("quantile", quantile, "float", above=0, at_most=0.5)
     lags = check_value("lags", lags, "int | str", at_least=0, one_of=("auto",))
     days_per_year = check_value("days_per_year", days_per_year, "float", above=0)
-    row_days = days_of(days, y_true, y_pred, what="y_true")
+    row_days = read_days(y_true, y_pred, days)
     by_day = isinstance(by, str) and by == "day"
     groups = None if by is None or by_day else _groups_of(by, row_days, y_true)
     rows = labelled_rows(y_true, y_pred, row_days, groups)
@@ -246,9 +252,10 @@ def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:
                 f"as fold numbers; got {by!r}."
             )
         return (row_days.to_period("M") if by == "month" else row_days.year).rename(by)
+    by = from_tensor(by)
     if np.ndim(by) != 1:
         raise ValueError(f"by must be a name or one group per row; got {np.ndim(by)} dimensions.")
-    check_consistent_length(y_true, by)
+    check_lengths(y_true=y_true, by=by)
     align_y(y_true, by, names=("y_true", "by"))
     groups = pd.Index(by, name=getattr(by, "name", None) or "group")
     if missing := np.count_nonzero(groups.isna()):

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import check_consistent_length
 
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of
@@ -45,14 +44,7 @@ def labelled_rows(
 
     ``groups`` names the group of each row, without missing values.
     """
-    if _is_indexed(y_true) and _is_indexed(y_pred) and len(y_true) != len(y_pred):
-        raise ValueError(
-            f"y_true has {len(y_true)} rows and y_pred has {len(y_pred)}. Score the rows that both "
-            f"have, for example y_true.loc[y_pred.index]."
-        )
-    check_consistent_length(y_true, y_pred, days, groups)
-    align_y(y_true, y_pred, names=("y_true", "y_pred"))
-    row_days = days_of(days, y_true, y_pred, what="y_true")
+    row_days = read_days(y_true, y_pred, days)
     labels = check_labels(y_true, "y_true", required=False)
     predictions = check_numbers("y_pred", y_pred)
     if infinite := np.isinf(predictions).sum():
@@ -74,6 +66,44 @@ def labelled_rows(
         )
     keep = ~np.isnan(labels)
     return LabelledRows(labels[keep], predictions[keep], day[keep], calendar)
+
+
+def read_days(y_true: Any, y_pred: Any, days: Any) -> pd.DatetimeIndex:
+    """Check that labels, predictions and days are of the same rows, and give the day of each."""
+    if _is_indexed(y_true) and _is_indexed(y_pred) and len(y_true) != len(y_pred):
+        raise ValueError(
+            f"y_true has {len(y_true)} rows and y_pred has {len(y_pred)}. Score the rows that both "
+            f"have, for example y_true.loc[y_pred.index]."
+        )
+    check_lengths(y_true=y_true, y_pred=y_pred, **({} if days is None else {"days": days}))
+    align_y(y_true, y_pred, names=("y_true", "y_pred"))
+    for name, values in (("y_true", y_true), ("y_pred", y_pred)):
+        align_y(values, days, names=(name, "days"))
+    known = days_of(days, y_true, y_pred, what="y_true")
+    assert known is not None
+    return known
+
+
+def check_lengths(**given: Any) -> None:
+    """Raise if arguments with one value a row differ in their number of rows."""
+    lengths = {}
+    for name, values in given.items():
+        try:
+            lengths[name] = len(values)
+        except TypeError:
+            raise TypeError(
+                f"{name} must hold one value a row, such as an array or a Series; got "
+                f"{type(values).__name__}."
+            ) from None
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"{', '.join(lengths)} must have the same number of rows; they have "
+            f"{', '.join(map(str, lengths.values()))}."
+        )
+
+
+def _is_indexed(values: Any) -> bool:
+    return isinstance(getattr(values, "index", None), pd.MultiIndex)
 
 
 def _check_keys(groups: pd.Index | None, **carriers: Any) -> None:
@@ -120,7 +150,3 @@ def range_of_days(
     np.minimum.at(low, day, values)
     np.maximum.at(high, day, values)
     return low, high
-
-
-def _is_indexed(values: Any) -> bool:
-    return isinstance(getattr(values, "index", None), pd.MultiIndex)

@@ -14,6 +14,7 @@ from sklearn.metrics._scorer import _Scorer
 
 from skattn.metrics._ic import ic_score, icir_score, rank_ic_score, rank_icir_score
 from skattn.panel import align_y, days_of
+from skattn.parameters import shown
 
 
 class DailyScorer(_Scorer):
@@ -72,14 +73,17 @@ class DailyScorer(_Scorer):
         Raises
         ------
         TypeError, ValueError
-            As for :func:`daily_ic`; or X and y_true have different rows.
+            As for :func:`daily_ic`; the estimator cannot predict; or X, y_true and days have
+            different rows.
         """
         return self._score(_call_method, estimator, X, y_true, days=days)
 
     def _score(
         self, method_caller: Callable, estimator: Any, X: Any, y_true: Any, *, days: Any = None
     ) -> float:
+        check_predicts(estimator)
         align_y(X, y_true)
+        align_y(X, days, names=("X", "days"))
         known_days = days_of(days, X, y_true)
         estimator = with_days(estimator, days)
         return super()._score(method_caller, estimator, X, y_true, days=known_days)
@@ -115,6 +119,12 @@ class _WithDays:
 
     def predict(self, X: Any) -> Any:
         return self.estimator.predict(X, days=self.days)
+
+
+def check_predicts(estimator: Any) -> None:
+    """Raise if an estimator cannot predict."""
+    if not hasattr(estimator, "predict"):
+        raise TypeError(f"estimator must have a method predict; got {shown(estimator)}.")
 
 
 def with_days(estimator: Any, days: Any) -> Any:

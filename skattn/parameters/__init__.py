@@ -8,7 +8,7 @@ from dataclasses import MISSING
 
 from skattn.parameters._allowed import InvalidParameterError, Parameter, check_value, shown
 from skattn.parameters._declared import DeclaredParameters, parameter, parameters_of
-from skattn.parameters._numbers import check_numbers
+from skattn.parameters._numbers import check_numbers, from_tensor
 
 __all__ = [
     "MISSING",
@@ -17,6 +17,7 @@ __all__ = [
     "Parameter",
     "check_numbers",
     "check_value",
+    "from_tensor",
     "parameter",
     "parameters_of",
     "shown",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.utils import column_or_1d
 
 from skattn.parameters._allowed import InvalidParameterError
@@ -18,7 +19,8 @@ def check_numbers(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
     name : str
         What the numbers are called.
     values : array-like of shape (n_samples,) or (n_samples, 1)
-        The numbers; NaN and infinity pass.
+        The numbers, also as a tensor or a polars Series; NaN and infinity pass. None, NA and
+        values that a mask hides become NaN.
     warn : bool, default=False
         Whether to warn of a column vector, as scikit-learn does.
 
@@ -38,10 +40,52 @@ def check_numbers(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
     array([ 1.,  2., nan])
     """
     try:
-        dtype = values.dtype if hasattr(values, "dtype") else np.asarray(values).dtype
-        # NumPy would take dates and durations for counts of their unit.
-        if dtype.kind in "mM":
-            raise TypeError(f"got {dtype}")
-        return column_or_1d(values, dtype=np.float64, warn=warn)
-    except (TypeError, ValueError) as error:
-        raise InvalidParameterError(f"{name} must hold one number a row: {error}") from error
+        return column_or_1d(_with_nan(values), dtype=np.float64, warn=warn)
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        # The first line says what is wrong; scikit-learn and polars print the data below it.
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidParameterError(f"{name} must hold one number a row: {why}") from error
+
+
+def from_tensor(values: Any) -> Any:
+    """Give a torch tensor as an array on the CPU, and other objects as they are.
+
+    Parameters
+    ----------
+    values : object
+        A tensor may need a gradient and lie on a device; floats become float64.
+
+    Returns
+    -------
+    values : object
+        An ndarray where a tensor was given.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from skattn.parameters import from_tensor
+    >>> from_tensor(torch.ones(2, dtype=torch.bfloat16, requires_grad=True))
+    array([1., 1.])
+    >>> from_tensor("text")
+    'text'
+    """
+    if not (hasattr(values, "detach") and hasattr(values, "is_floating_point")):
+        return values
+    # NumPy has no bfloat16.
+    return (values.double() if values.is_floating_point() else values).numpy(force=True)
+
+
+def _with_nan(values: Any) -> Any:
+    """Mark what is missing as NaN: None, NA, and what a mask hides. Refuse dates and durations."""
+    values = from_tensor(values)
+    if not hasattr(getattr(values, "dtype", None), "kind"):
+        # Lists, tables, and types of other libraries.
+        values = np.asarray(values)
+    # NumPy would take dates and durations for counts of their unit.
+    if values.dtype.kind in "mM":
+        raise TypeError(f"got {values.dtype}")
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(np.result_type(values.dtype, np.float64)), np.nan)
+    if values.dtype == object:
+        values = np.where(pd.isna(values), np.nan, values)
+    return values
