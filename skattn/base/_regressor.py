@@ -92,8 +92,8 @@ class SequenceRegressor(
         input_kind_ : str
             What X was in ``fit``: "windows" (three dimensions), "array" or "table" (two).
         pretrained_report_ : Bunch
-            Names of the weights that were loaded, missing and unexpected, where ``pretrained``
-            was given.
+            Names of the weights that were loaded, missing and unexpected, and the prefix that was
+            taken off names, where ``pretrained`` was given.
         """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

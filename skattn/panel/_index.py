@@ -9,6 +9,7 @@ import pandas as pd
 
 from skattn.panel._dates import dates_of
 from skattn.panel._read_dates import is_number, read_dates
+from skattn.parameters import from_tensor, shown
 
 LEVELS = ("datetime", "instrument")
 
@@ -197,9 +198,16 @@ def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
 
 
 def _as_days(values: Any) -> pd.DatetimeIndex:
-    array = values if hasattr(values, "dtype") else np.asarray(values)
+    array = from_tensor(values)
+    if not hasattr(getattr(array, "dtype", None), "kind"):
+        # Lists, and types of other libraries.
+        array = np.asarray(array)
+    if isinstance(array, np.ma.MaskedArray):
+        array = np.where(np.ma.getmaskarray(array), None, array.data.astype(object))
     if np.ndim(array) != 1:
-        raise ValueError(f"days must hold one date per row; got {values!r}.")
+        raise ValueError(f"days must hold one date per row; got {shown(values)}.")
+    if len(array) == 0:
+        return pd.DatetimeIndex([])
     if isinstance(array.dtype, pd.CategoricalDtype):
         array = np.asarray(array)
     if is_number(array):

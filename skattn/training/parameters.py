@@ -125,9 +125,10 @@ class TrainingParameters(DeclaredParameters):
         None,
         words="a path, a state dict or a fitted regressor",
         doc="""
-            Weights to start from. Weights that match by name and shape are loaded; a file is read
-            as tensors and cannot run code. Searches clone parameters, which unfits a regressor:
-            pass them its state dict or a ``sklearn.frozen.FrozenEstimator``.""",
+            Weights to start from. Weights that match by name and shape are loaded; a file of torch
+            or safetensors is read as tensors and cannot run code. Searches clone parameters, which
+            unfits a regressor: pass them its state dict or a
+            ``sklearn.frozen.FrozenEstimator``.""",
     )
     freeze: Sequence[str] = parameter(
         (),

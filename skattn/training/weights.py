@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from skattn.parameters import shown
 from skattn.training.weight_file import read_weight_file
+from skattn.utils import warn_user
 
 # What wrappers put before the names of a module's weights: DataParallel, torch.compile.
 PREFIXES = ("module.", "_orig_mod.")
@@ -68,6 +69,14 @@ def load_weights(module: nn.Module, source: Any) -> Bunch:
         )
     _check_finite(fits, {name for name, _ in module.named_parameters(remove_duplicate=False)})
     module.load_state_dict(fits, strict=False)
+    apart = [name for name in weights if name in own and name not in fits]
+    if apart:
+        pairs = [f"{n} {tuple(weights[n].shape)} for {tuple(own[n].shape)}" for n in apart[:4]]
+        warn_user(
+            f"pretrained has {len(apart)} weights of another shape than those of "
+            f"{type(module).__name__}, which keep their random start: {', '.join(pairs)}"
+            f"{', ...' if len(apart) > 4 else ''}. pretrained_report_ lists all that are missing."
+        )
     return Bunch(
         loaded=sorted(fits),
         missing=sorted(set(own) - set(fits)),

@@ -7,7 +7,9 @@ from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+import torch
 from helpers import CALENDAR, KEYS, index_of, ragged_panel, ragged_windows, scrambled
 from numpy.testing import assert_array_equal
 from pandas.testing import assert_index_equal
@@ -193,3 +195,14 @@ def test_level_codes_names_the_types_that_have_no_order():
     index = pd.MultiIndex.from_product([CALENDAR[:2], [1, "A"]], names=KEYS)
     with pytest.raises(TypeError, match=r"'instrument'.*int, str"):
         level_codes(index, "instrument")
+
+
+def test_days_that_are_tensors_masked_or_none_at_all():
+    for numbers in (torch.tensor([20240102]), pl.Series([20240102])):
+        with pytest.raises(TypeError, match=r"days must be dates; got numbers"):
+            days_of(numbers)
+    dates = np.array(["2024-01-02", "2024-01-03"], "datetime64[D]")
+    with pytest.raises(ValueError, match=r"missing in 1 row: 1"):
+        days_of(np.ma.masked_array(dates, [False, True]))
+    pd.testing.assert_index_equal(days_of(pl.Series(dates)), pd.DatetimeIndex(dates))
+    assert len(days_of([])) == 0

@@ -50,7 +50,8 @@ def test_sources(windows, source, tmp_path):
 def test_loads_what_matches(windows, source):
     source["fc_out.weight"] = torch.zeros(1, 99)
     source["extra"] = torch.zeros(2)
-    report = start(windows, source).pretrained_report_
+    with pytest.warns(UserWarning, match=r"pretrained.*\b1 weights.*fc_out\.weight \(1, 99\)"):
+        report = start(windows, source).pretrained_report_
     assert report.missing == ["fc_out.weight"]
     assert report.unexpected == ["extra", "fc_out.weight"]
     assert "rnn.weight_ih_l0" in report.loaded
