@@ -203,7 +203,9 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
         # Lists, and types of other libraries.
         array = np.asarray(array)
     if isinstance(array, np.ma.MaskedArray):
-        array = np.where(np.ma.getmaskarray(array), None, array.data.astype(object))
+        hidden = np.ma.getmaskarray(array)
+        array = np.asarray(array, dtype=object)
+        array[hidden] = None
     if np.ndim(array) != 1:
         raise ValueError(f"days must hold one date per row; got {shown(values)}.")
     if len(array) == 0:
