@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
+from skattn.kernels import RNN_ROWS, RNNS, make_rnn, time_major
 from skattn.models._limits import MAX_LAYERS, MAX_SIZE
-from skattn.models._recurrent import BLOCK_ROWS, RNNS, make_rnn, time_major
 
 
 class ALSTM(nn.Module):
@@ -38,7 +38,7 @@ class ALSTM(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.block_rows = BLOCK_ROWS[rnn]
+        self.block_rows = RNN_ROWS[rnn]
         self.net = nn.Sequential()
         self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
         self.net.add_module("act", nn.Tanh())

@@ -10,9 +10,8 @@ import torch
 from torch import nn
 
 from skattn.base import ConceptTable, CrossSectionalRegressor, parameter
-from skattn.kernels import by_rows
+from skattn.kernels import RNN_ROWS, RNNS, by_rows, make_rnn, time_major
 from skattn.models._limits import MAX_LAYERS, MAX_SIZE
-from skattn.models._recurrent import BLOCK_ROWS, RNNS, make_rnn, time_major
 
 
 class HIST(nn.Module):
@@ -72,7 +71,7 @@ class HIST(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.rnn_rows = BLOCK_ROWS[rnn]
+        self.rnn_rows = RNN_ROWS[rnn]
         self.rnn = make_rnn(rnn, n_features, hidden_size, num_layers, dropout)
         self.fc_es = _linear(hidden_size)
         self.fc_es_fore = _linear(hidden_size)

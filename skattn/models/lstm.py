@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from skattn.models._recurrent import LastState, LastStateRegressor
+from skattn.models._last_state import LastState, LastStateRegressor
 
 
 class LSTM(LastState):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, cast
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
-from skattn.kernels import feed_forward
+from skattn.kernels import encode_last_step, encoder_attention, encoder_layer, sinusoids
 from skattn.models._limits import MAX_LAYERS, MAX_SIZE
 
 
@@ -99,10 +97,7 @@ class Transformer(nn.Module):
         """
         dropout = self.dropout if self.training else 0.0
         *_, steps = self._inputs(x, dropout)
-        layer = self._layers[-1]
-        last = steps[:, -1]
-        last = _encode(layer, last, _attend_from_last(layer.self_attn, steps, dropout), dropout)
-        return self.decoder_layer(last)[:, 0]
+        return self.decoder_layer(encode_last_step(self._layers[-1], steps, dropout))[:, 0]
 
     def attend(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Attention maps, without dropout.
@@ -118,13 +113,8 @@ class Transformer(nn.Module):
             (keys, the last axis) for each step (query). The weights sum to 1 over the keys. The
             output reads the last step only.
         """
-        maps = []
-        for layer, steps in zip(self._layers, self._inputs(x, dropout=0.0), strict=True):
-            queries, keys, _ = _project(layer.self_attn, steps)
-            scores = queries.contiguous() @ keys.contiguous().transpose(2, 3)
-            scores = scores / math.sqrt(layer.self_attn.head_dim)
-            maps.append(torch.softmax(scores, dim=-1))
-        return {"layers": torch.stack(maps, dim=1)}
+        inputs = zip(self._layers, self._inputs(x, dropout=0.0), strict=True)
+        return {"layers": torch.stack([encoder_attention(*each) for each in inputs], dim=1)}
 
     @property
     def _layers(self) -> list[nn.TransformerEncoderLayer]:
@@ -133,95 +123,10 @@ class Transformer(nn.Module):
     def _inputs(self, x: torch.Tensor, dropout: float) -> list[torch.Tensor]:
         """Compute the input (B, T, D) of each encoder layer."""
         steps = self.feature_layer(x)
-        inputs = [steps + _positions(steps.shape[1], steps.shape[2], x.device)]
+        inputs = [steps + sinusoids(steps.shape[1], steps.shape[2], x.device)]
         for layer in self._layers[:-1]:
-            attended = _attend_to_all(layer.self_attn, inputs[-1], dropout)
-            inputs.append(_encode(layer, inputs[-1], attended, dropout))
+            inputs.append(encoder_layer(layer, inputs[-1], dropout))
         return inputs
-
-
-def _positions(n_steps: int, d_model: int, device: torch.device) -> torch.Tensor:
-    """Sines and cosines of the step numbers, (T, D), in pairs of decreasing frequency."""
-    frequencies = torch.exp(
-        torch.arange(0, d_model, 2, device=device) * (-math.log(10000.0) / d_model)
-    )
-    angles = torch.arange(n_steps, device=device)[:, None] * frequencies
-    return torch.stack((angles.sin(), angles.cos()), dim=-1).flatten(1)[:, :d_model]
-
-
-def _encode(
-    layer: nn.TransformerEncoderLayer, x: torch.Tensor, attended: torch.Tensor, dropout: float
-) -> torch.Tensor:
-    """Finish a layer, given x and the output of its attention, both (..., D)."""
-    x = layer.norm1(x + F.dropout(attended, dropout))
-    return layer.norm2(
-        x + F.dropout(feed_forward(layer.linear1, layer.linear2, x, dropout), dropout)
-    )
-
-
-def _project(
-    attention: nn.MultiheadAttention, steps: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Compute queries, keys and values of steps (B, T, D), each (B, H, T, aligned D / H)."""
-    projected = F.linear(steps, attention.in_proj_weight, attention.in_proj_bias)
-    by_head = projected.unflatten(-1, (3, attention.num_heads, attention.head_dim))
-    queries, keys, values = _align(by_head).transpose(1, 3).unbind(2)
-    return queries, keys, values
-
-
-def _align(x: torch.Tensor) -> torch.Tensor:
-    """Pad the last axis with zeros to whole cache lines.
-
-    Batched matrix products sum in another order if a matrix starts within a cache line.
-    """
-    missing = -x.shape[-1] % 16
-    return F.pad(x, (0, missing)) if missing else x
-
-
-def _attend_to_all(
-    attention: nn.MultiheadAttention, steps: torch.Tensor, dropout: float
-) -> torch.Tensor:
-    """Attention of all steps (B, T, D) to all steps."""
-    size = attention.head_dim
-    projected = _project(attention, steps)
-    # CPUs take five times as long for the backward pass in bfloat16.
-    queries, keys, values = (p.to(steps.dtype) for p in projected) if steps.is_cpu else projected
-    with torch.autocast("cpu", enabled=False):
-        heads = F.scaled_dot_product_attention(
-            queries, keys, values, dropout_p=dropout, scale=size**-0.5
-        )
-    return attention.out_proj(heads[..., :size].transpose(1, 2).flatten(2))
-
-
-def _attend_from_last(
-    attention: nn.MultiheadAttention, steps: torch.Tensor, dropout: float
-) -> torch.Tensor:
-    """Attention of the last step to all steps (B, T, D): (B, D).
-
-    Keys and values are never computed. With k_t = K x_t + b, the score q . k_t of step t is
-    (K' q) . x_t + q . b. All steps share the term q . b, and softmax cancels this term. With
-    v_t = V x_t + c, the sum of w_t v_t is V (sum of w_t x_t) + c (sum of w_t).
-    """
-    n_heads, size = attention.num_heads, attention.head_dim
-    query_weight, key_weight, value_weight = attention.in_proj_weight.chunk(3)
-    query_bias, _, value_bias = attention.in_proj_bias.chunk(3)
-    queries = F.linear(steps[:, -1], query_weight, query_bias) / math.sqrt(size)
-    # The vectors K' q, one per head.
-    probes = [
-        F.linear(query, weight.T)
-        for query, weight in zip(queries.split(size, 1), key_weight.split(size), strict=True)
-    ]
-    aligned = _align(steps)
-    scores = _align(torch.stack(probes, dim=1)) @ aligned.transpose(1, 2)
-    weights = F.dropout(torch.softmax(scores, dim=-1), dropout)
-    mixed = (weights @ aligned)[..., : steps.shape[-1]].unbind(1)
-    heads = [
-        F.linear(steps_of_head, weight)
-        for steps_of_head, weight in zip(mixed, value_weight.split(size), strict=True)
-    ]
-    # With dropout, the weights do not sum to 1.
-    bias = weights.sum(-1, keepdim=True) * value_bias.view(n_heads, size)
-    return attention.out_proj(torch.cat(heads, dim=1) + bias.flatten(1))
 
 
 class TransformerRegressor(SequenceRegressor):

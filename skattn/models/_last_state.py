@@ -1,4 +1,4 @@
-"""Shared parts of the models that use a recurrent network."""
+"""A recurrent network whose last state predicts: the model of GRU and LSTM."""
 
 from __future__ import annotations
 
@@ -6,26 +6,8 @@ import torch
 from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
+from skattn.kernels import RNN_ROWS, make_rnn, time_major
 from skattn.models._limits import MAX_LAYERS, MAX_SIZE
-
-RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
-
-# Rows that one thread computes at a time: the fastest number for each recurrent unit.
-BLOCK_ROWS = {"gru": 200, "lstm": 128}
-
-
-def make_rnn(
-    rnn: str, input_size: int, hidden_size: int, num_layers: int, dropout: float
-) -> nn.GRU | nn.LSTM:
-    """Make a GRU or LSTM whose input is time-major, (T, B, input_size)."""
-    # torch warns about dropout in a single layer, where dropout has no effect.
-    between = dropout if num_layers > 1 else 0.0
-    return RNNS[rnn](input_size, hidden_size, num_layers, dropout=between)
-
-
-def time_major(x: torch.Tensor) -> torch.Tensor:
-    """Lay windows (B, T, F) out as (T, B, F), so that the recurrence reads contiguous memory."""
-    return x.transpose(0, 1).contiguous()
 
 
 class LastState(nn.Module):
@@ -49,7 +31,7 @@ class LastState(nn.Module):
         self, rnn: str, n_features: int, hidden_size: int, num_layers: int, dropout: float
     ) -> None:
         super().__init__()
-        self.block_rows = BLOCK_ROWS[rnn]
+        self.block_rows = RNN_ROWS[rnn]
         self.rnn = make_rnn(rnn, n_features, hidden_size, num_layers, dropout)
         self.fc_out = nn.Linear(hidden_size, 1)
 
