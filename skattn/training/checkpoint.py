@@ -1,52 +1,29 @@
 """Fits that outlive their process: the end of every epoch is stored, and a fit resumes there.
 
 Any number of fits may share a directory. Each fit has a folder there, named by a digest of
-everything that its bits depend on. The folder holds a folder for each epoch with two files:
-``weights.safetensors``, and ``state.pt``, which is read as tensors and numbers, never as code.
+everything that its bits depend on.
 """
 
 from __future__ import annotations
 
-import io
+import copy
 import os
-import pickle
-import re
-import shutil
-import threading
-import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from numbers import Number
+from typing import Any
 
-import numpy as np
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler, PassthroughScoring
 from skorch.history import History
-from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from skattn.training.callbacks import StopTraining
 from skattn.training.digest import FitIdentity, fit_digest
-from skattn.training.net import SequenceNet
+from skattn.training.epoch_files import DamagedEpoch, EpochFiles, StoredEpoch
+from skattn.training.net import OPTIMIZERS, SequenceNet
 from skattn.training.samples import FitData
+from skattn.utils import warn_user
 
-WEIGHTS, STATE = "weights.safetensors", "state.pt"
-TEMPORARY = "tmp-"
-
-# What torch may read beside tensors and plain Python: the numbers and arrays of numpy that come
-# into a history and into some schedulers.
-_NUMPY = [
-    np.dtype,
-    np.ndarray,
-    np._core.multiarray._reconstruct,  # type: ignore[attr-defined]
-    np._core.multiarray.scalar,  # type: ignore[attr-defined]
-    *{type(np.dtype(code)) for code in np.typecodes["All"] if code != "O"},
-]
-_NUMPY_NAMES = {f"{allowed.__module__}.{allowed.__qualname__}" for allowed in _NUMPY}
-# Torch's list of what may be read belongs to the process.
-_reading = threading.Lock()
+STATE = {"stopped", "seed", "history", "weights", "optimizer", "callbacks", "random"}
 
 
 def open_checkpoint(
@@ -79,45 +56,40 @@ def open_checkpoint(
     Raises
     ------
     ValueError
-        The directory cannot be used, a parameter has no digest, or a stored epoch is damaged.
+        The directory cannot be used, a parameter has no digest, or no stored epoch is whole and
+        ``random_state`` does not tell the seed.
     """
     if directory is None:
         return None
-    directory = Path(directory)
-    if directory.exists() and not directory.is_dir():
-        raise ValueError(f"checkpoint={str(directory)!r} is a file; it must be a directory.")
-    folder = directory / f"{identity.model.__name__}-{fit_digest(identity, net, data)}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"checkpoint={str(directory)!r} cannot be written to: {error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"checkpoint={str(directory)!r} cannot be written to: see {folder}.")
-    return Checkpoint(folder, net, max_epochs)
+    files = EpochFiles(directory, f"{identity.model.__name__}-{fit_digest(identity, net, data)}")
+    knows_seed = identity.parameters["random_state"] is not None
+    return Checkpoint(files, net, max_epochs, knows_seed)
 
 
 class Checkpoint:
-    """The stored epochs of one fit.
+    """What is stored of one fit.
 
     The last epoch of a fit that ended stays, so that fits which differ in ``max_epochs`` alone find
-    their own last epoch. Any other epoch is removed when a later epoch is stored.
+    their own last epoch. Of the other epochs the newest two stay.
 
     Parameters
     ----------
-    folder : Path
-        Folder of this fit alone.
+    files : EpochFiles
+        The stored epochs.
     net : SequenceNet
         As for ``open_checkpoint``.
     epochs : int
         Number of epochs that the fit adds.
+    knows_seed : bool
+        Whether the seed of the net is that of every equal fit.
     """
 
-    def __init__(self, folder: Path, net: SequenceNet, epochs: int) -> None:
-        self.folder = folder
+    def __init__(self, files: EpochFiles, net: SequenceNet, epochs: int, knows_seed: bool) -> None:
+        self.files = files
         self.end = len(net.history) + epochs
-        for leftover in folder.glob(f"{TEMPORARY}*"):
-            _remove(leftover)
-        self._state = self._load(net)
+        self.knows_seed = knows_seed
+        files.remove_leftovers()
+        self._epoch, self._state = self._load(net)
 
     def epochs_left(self, net: SequenceNet) -> int:
         """Count the epochs that are still to be run."""
@@ -139,38 +111,79 @@ class Checkpoint:
                 raise
             self._write(net, stopped=False)
 
-    def _load(self, net: SequenceNet) -> dict | None:
-        """Load the newest epoch that is no later than this fit's last."""
-        while known := [epoch for epoch in self._epochs() if epoch.number <= self.end]:
-            folder = max(known).folder
+    def _load(self, net: SequenceNet) -> tuple[StoredEpoch | None, dict | None]:
+        """Load the newest whole epoch that is no later than this fit's last."""
+        damaged = []
+        for epoch in self.files.list():
+            if epoch.number > self.end:
+                continue
             try:
-                weights, state = self._read(folder / WEIGHTS), self._read(folder / STATE)
-            except FileNotFoundError as error:
-                if folder.exists():
-                    raise self._damaged(Path(error.filename), error) from error
-                continue  # the same fit, in another process, is an epoch further
+                state = self.files.read(epoch)
+            except FileNotFoundError:
+                return self._load(net)  # an equal fit is an epoch further
+            except DamagedEpoch:
+                damaged.append(str(epoch.path))
+                continue
             try:
-                net.module_.load_state_dict(weights)
-                # Before training begins: schedulers look for their marks in the optimizer.
-                net.optimizer_.load_state_dict(state["optimizer"])
-                net.history, net.seed = History(state["history"]), state["seed"]
-            except (RuntimeError, ValueError, KeyError, TypeError) as error:
-                raise self._damaged(folder, error) from error
-            return state
-        return None
+                self._apply(net, state, epoch.number)
+            except Exception as error:
+                # A file that another program wrote can fail in any way.
+                raise self.files.unusable(epoch.path, error) from error
+            if damaged:
+                _warn_of(damaged, f"goes on from epoch {epoch.number}")
+            return epoch, state
+        if damaged and not self.knows_seed:
+            raise ValueError(
+                f"checkpoint: every stored epoch of this fit is damaged: {', '.join(damaged)}. "
+                f"With random_state=None the seed is lost as well. Delete the folder "
+                f"{self.files.folder} to train with another seed."
+            )
+        if damaged:
+            _warn_of(damaged, "is trained from its start, with the same seed")
+        return None, None
+
+    def _apply(self, net: SequenceNet, state: Any, number: int) -> None:
+        """Give a net what is stored, and raise where that is not the state of a fit as the net's.
+
+        The digest tells that the bits are those that were written, and nothing of who wrote them.
+        """
+        _require(isinstance(state, dict) and state.keys() == STATE, "its parts are other ones")
+        seed, history, random = state["seed"], state["history"], state["random"]
+        _require(isinstance(state["stopped"], bool), "'stopped' is no bool")
+        known = net.seed if self.knows_seed else seed
+        _require(type(seed) is int and 0 <= seed < 2**31 and seed == known, f"its seed is {seed!r}")
+        _require(isinstance(history, list) and len(history) == number, "its history is of others")
+        for row, epoch in zip(history, range(1, number + 1), strict=True):
+            _require(
+                isinstance(row, dict)
+                and all(isinstance(name, str) for name in row)
+                and row["epoch"] == epoch
+                and row["batches"] == []
+                and isinstance(row["train_batch_count"], int)
+                and isinstance(row["train_loss"], Number),
+                f"its history tells something else of epoch {epoch}",
+            )
+        torch.Generator().set_state(random["cpu"])
+        if torch.device(net.device).type == "cuda":
+            torch.Generator(net.device).set_state(random["cuda"])
+        _check_weights(net, state["weights"])
+        _load_optimizer(net, state["optimizer"])
+        net.module_.load_state_dict(state["weights"])
+        net.history, net.seed = History(history), seed
 
     def _resume(self, net: SequenceNet) -> None:
         """Restore the state that the beginning of training has reset."""
-        state, self._state = self._state, None
-        if state is None:
+        epoch, state = self._epoch, self._state
+        self._epoch = self._state = None
+        if epoch is None or state is None:
             return
-        for callback, known in zip(_stateful(net), state["callbacks"], strict=True):
-            if isinstance(callback, LRScheduler):
-                callback.lr_scheduler_.load_state_dict(known)
-            else:
-                vars(callback).update(known)
-        # A scheduler takes a step when it begins, which changes the optimizer.
-        net.optimizer_.load_state_dict(state["optimizer"])
+        try:
+            for callback, known in zip(_stateful(net), state["callbacks"], strict=True):
+                _load_callback(net, callback, known)
+            # A scheduler takes a step when it begins, which changes the optimizer.
+            net.optimizer_.load_state_dict(state["optimizer"])
+        except Exception as error:
+            raise self.files.unusable(epoch.path, error) from error
         torch.set_rng_state(state["random"]["cpu"])
         if "cuda" in state["random"]:
             torch.cuda.set_rng_state(state["random"]["cuda"], net.device)
@@ -178,12 +191,6 @@ class Checkpoint:
     def _write(self, net: SequenceNet, *, stopped: bool) -> None:
         """Store the end of an epoch."""
         number = len(net.history)
-        last = stopped or number >= self.end
-        # Copies: safetensors refuses weights that share memory.
-        weights = {
-            name: value.cpu().contiguous().clone()
-            for name, value in net.module_.state_dict().items()
-        }
         random = {"cpu": torch.get_rng_state()}
         if torch.device(net.device).type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(net.device)
@@ -192,74 +199,12 @@ class Checkpoint:
             "seed": net.seed,
             # With a row for each batch, every epoch would take longer to store than the last.
             "history": [{**row, "batches": []} for row in net.history],
+            "weights": dict(net.module_.state_dict()),
             "optimizer": net.optimizer_.state_dict(),
             "callbacks": [_state_of(callback) for callback in _stateful(net)],
             "random": random,
         }
-        files = {WEIGHTS: safetensors.torch.save(weights), STATE: _packed(state)}
-        target = self.folder / f"epoch-{number:04d}{'-last' if last else ''}"
-        try:
-            self._put(target, files)
-        except FileNotFoundError:
-            # The same fit has begun in another process, and has removed the folder as a leftover.
-            self._put(target, files)
-        for epoch in self._epochs():
-            if epoch.number < number and not epoch.last:
-                _remove(epoch.folder)
-
-    def _put(self, target: Path, files: Mapping[str, bytes]) -> None:
-        """Make a folder of files, so that either the whole folder exists or nothing does."""
-        making = self.folder / f"{TEMPORARY}{uuid.uuid4().hex}"
-        making.mkdir(parents=True)
-        for name, content in files.items():
-            with (making / name).open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-        _sync(making)
-        try:
-            making.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
-            # The same fit runs in another process, which has stored this epoch first.
-            _remove(making)
-        _sync(self.folder)
-
-    def _epochs(self) -> Iterator[_Epoch]:
-        for folder in self.folder.iterdir():
-            if name := re.fullmatch(r"epoch-(\d+)(-last)?", folder.name):
-                yield _Epoch(int(name[1]), bool(name[2]), folder)
-
-    def _read(self, path: Path) -> Any:
-        content = path.read_bytes()
-        try:
-            if path.name == WEIGHTS:
-                return safetensors.torch.load(content)
-            with _reading, safe_globals(_NUMPY):
-                return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (
-            SafetensorError,
-            pickle.UnpicklingError,
-            RuntimeError,
-            EOFError,
-            ValueError,
-            KeyError,
-        ) as error:
-            raise self._damaged(path, error) from error
-
-    def _damaged(self, path: Path, error: Exception) -> ValueError:
-        why = (str(error).splitlines() or [type(error).__name__])[0]
-        return ValueError(
-            f"checkpoint: {path} is damaged ({why}). Delete the folder {self.folder} to train this "
-            f"fit from its start."
-        )
-
-
-class _Epoch(NamedTuple):
-    number: int
-    last: bool
-    folder: Path
+        self.files.write(number, state, last=stopped or number >= self.end)
 
 
 def _stateful(net: SequenceNet) -> list[Callback]:
@@ -274,37 +219,71 @@ def _state_of(callback: Callback) -> dict:
     return {name: value for name, value in vars(callback).items() if name.endswith("_")}
 
 
-def _packed(state: dict) -> bytes:
-    """Serialize the state, and refuse values that could not be read again."""
-    file = io.BytesIO()
-    try:
-        torch.save(state, file)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise TypeError(f"checkpoint cannot store the state of this fit: {error}") from error
-    file.seek(0)
-    refused = sorted(set(get_unsafe_globals_in_checkpoint(file)) - _NUMPY_NAMES)
-    if refused:
-        raise TypeError(
-            f"checkpoint stores tensors, arrays and plain Python values; the optimizer, a "
-            f"scheduler or the history holds {', '.join(refused)}."
+def _load_callback(net: SequenceNet, callback: Callback, known: Any) -> None:
+    """Give a callback what is stored of it."""
+    is_scheduler = isinstance(callback, LRScheduler)
+    kind = type(callback.lr_scheduler_ if is_scheduler else callback)
+    # A class of the user's may change the kinds of what it remembers.
+    if kind.__module__.partition(".")[0] in ("skorch", "torch"):
+        _require(_alike(known, _state_of(callback)), f"it holds no state of {kind.__name__}")
+    if is_scheduler:
+        callback.lr_scheduler_.load_state_dict(known)
+        return
+    if known.get("best_model_weights_") is not None:
+        _check_weights(net, known["best_model_weights_"])
+    vars(callback).update(known)
+
+
+def _alike(known: Any, now: Any) -> bool:
+    """Whether a stored state has the names and kinds of the state that training begins with."""
+    if isinstance(now, Mapping):
+        return isinstance(known, Mapping) and all(
+            name in known and _alike(known[name], value) for name, value in now.items()
         )
-    return file.getvalue()
+    if isinstance(now, (list, tuple)):
+        return type(known) is type(now) and len(known) == len(now) and all(map(_alike, known, now))
+    return now is None or isinstance(known, Number if isinstance(now, Number) else type(now))
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder in one step, so that no process sees half of it."""
-    away = folder.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
-    with suppress(FileNotFoundError):
-        folder.rename(away)
-        shutil.rmtree(away, ignore_errors=True)
+def _load_optimizer(net: SequenceNet, known: Any) -> None:
+    """Give the optimizer what is stored of it, and see that it can take a step."""
+    optimizer = net.optimizer_
+    needed = [set(group) for group in optimizer.param_groups]
+    optimizer.load_state_dict(known)
+    for group, names in zip(optimizer.param_groups, needed, strict=True):
+        lacking = sorted(names - set(group))
+        _require(not lacking, f"its optimizer lacks {lacking}")
+        # The mark that schedulers look for before they get their own state.
+        group.setdefault("initial_lr", group["lr"])
+    if type(optimizer) in OPTIMIZERS.values():
+        trial = copy.deepcopy(optimizer)
+        for group in trial.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = torch.zeros_like(parameter)
+        trial.step()
 
 
-def _sync(folder: Path) -> None:
-    """Write the names in a folder to the disk."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows does not open folders
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _check_weights(net: SequenceNet, known: Any) -> None:
+    own = net.module_.state_dict()
+    _require(
+        isinstance(known, Mapping)
+        and known.keys() == own.keys()
+        and all(_kind(known[name]) == _kind(value) for name, value in own.items()),
+        "its weights are of another module",
+    )
+
+
+def _kind(value: Any) -> Any:
+    return (value.shape, value.dtype) if isinstance(value, torch.Tensor) else type(value)
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+def _warn_of(damaged: list[str], what: str) -> None:
+    warn_user(
+        f"checkpoint: damaged, with other bits than were written: {', '.join(damaged)}. The fit "
+        f"{what}."
+    )
