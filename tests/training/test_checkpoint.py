@@ -13,81 +13,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import small_alstm
 from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from stored_fits import Tasks, assert_same_fit, epochs, four_epochs, kill, trained
 from torch.optim import lr_scheduler
 
-from skattn.base import SequenceRegressor
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.models import ALSTM, ALSTMRegressor, HISTRegressor
 from skattn.preprocessing import Alpha360, RobustZScore
 
 
-def four_epochs(**params) -> ALSTMRegressor:
-    return small_alstm(**{"hidden_size": 4, "batch_size": 64, **params})
-
-
-class Killed(Exception):  # noqa: N818 - not what goes wrong here
-    pass
-
-
-class Tasks:
-    """scikit-learn callback that counts epochs, and ends the fit before the k-th is stored."""
-
-    max_propagation_depth = None
-
-    def __init__(self, kill_at: int | None = None):
-        self.kill_at = kill_at
-        self.n_epochs = 0
-
-    def setup(self, estimator, context):
-        self.planned = context.max_subtasks
-
-    def teardown(self, estimator, context):
-        pass
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        if context.task_name == "epoch":
-            self.n_epochs += 1
-            if self.n_epochs == self.kill_at:
-                raise Killed
-
-
-def kill(model: SequenceRegressor, windows, at: int) -> None:
-    """Fit until the end of an epoch that is not stored any more."""
-    with pytest.raises(Killed):
-        model.set_callbacks(Tasks(kill_at=at)).fit(*windows)
-
-
-def trained(model: SequenceRegressor, windows) -> int:
-    """Fit and count the epochs that it took."""
-    tasks = Tasks()
-    model.set_callbacks(tasks).fit(*windows)
-    assert tasks.planned >= tasks.n_epochs
-    return tasks.n_epochs
-
-
-def assert_same_fit(fitted: SequenceRegressor, expected: SequenceRegressor, X) -> None:
-    """Compare weights, history and predictions of two fits exactly."""
-    for name, value in expected.module_.state_dict().items():
-        assert torch.equal(fitted.module_.state_dict()[name], value), name
-    pd.testing.assert_frame_equal(
-        fitted.history_.drop(columns="dur"), expected.history_.drop(columns="dur"), check_exact=True
-    )
-    assert fitted.n_iter_ == expected.n_iter_
-    np.testing.assert_array_equal(fitted.predict(X), expected.predict(X))
-
-
 def files(directory: Path) -> dict[str, int]:
     return {str(path): path.stat().st_mtime_ns for path in directory.rglob("*.*")}
-
-
-def epochs(directory: Path) -> list[str]:
-    return sorted(path.name.removesuffix(".state") for path in directory.glob("*/*"))
 
 
 SLOW_FIT = """
