@@ -13,6 +13,7 @@ import torch
 from joblib.hashing import NumpyHasher
 
 from skattn.panel import WindowArray
+from skattn.parameters import shown
 from skattn.training.net import SequenceNet
 from skattn.training.samples import FitData, Samples
 
@@ -76,10 +77,12 @@ def fit_digest(identity: FitIdentity, net: SequenceNet, data: FitData) -> str:
             continue
         try:
             digests[f"parameter {name}"] = _Hasher(coerce_mmap=True).hash(value)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
+        except Exception as error:
+            # Objects decide how they are pickled, and fail in ways of their own.
+            why = error.args[0] if error.args else type(error).__name__
             raise ValueError(
-                f"checkpoint tells fits apart by their parameters, but {name}={value!r} cannot be "
-                f"pickled: {error.args[0]}. Use functions and classes that a module defines."
+                f"checkpoint tells fits apart by their parameters, but {name}={shown(value)} "
+                f"cannot be pickled: {why}. Use functions and classes that a module defines."
             ) from error
     return _Hasher().hash(digests)
 

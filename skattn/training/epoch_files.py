@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import pickle
 import re
 import threading
 import uuid
@@ -21,6 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+
+from skattn.parameters import shown
 
 TEMPORARY = "tmp-"
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -92,10 +93,11 @@ class EpochFiles:
             self.folder = home / name
             self.folder.mkdir(parents=True, exist_ok=True)
             if not os.access(self.folder, os.R_OK | os.W_OK | os.X_OK):
-                raise PermissionError(f"no permission to read and write {self.folder}")
+                raise PermissionError("no permission to read and write there")
         except (OSError, ValueError) as error:  # ValueError: a character that no path may have
+            why = getattr(error, "strerror", None) or error
             raise ValueError(
-                f"checkpoint={given!r} cannot be used as a directory: {error}"
+                f"checkpoint={shown(given)} cannot hold the folder {name} of this fit: {why}"
             ) from error
 
     def list(self) -> list[StoredEpoch]:
@@ -269,8 +271,9 @@ def _packed(state: dict) -> memoryview:
     file = io.BytesIO()
     try:
         torch.save(state, file)
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
-        raise TypeError(f"checkpoint cannot store the state of this fit: {error}") from error
+    except Exception as error:
+        # Objects decide how they are pickled, and fail in ways of their own.
+        raise TypeError(f"checkpoint cannot store the state of this fit: {error!r}") from error
     file.seek(0)
     refused = sorted(set(get_unsafe_globals_in_checkpoint(file)) - _NUMPY_NAMES)
     if refused:

@@ -286,16 +286,38 @@ def test_the_same_fit_twice_at_once(windows, tmp_path):
     assert trained(first, windows) == 0
 
 
+class CannotBePickled:
+    def __call__(self, predicted, y):
+        return (predicted - y).abs().mean()
+
+    def __deepcopy__(self, memo):
+        return self
+
+    def __repr__(self):
+        return "loss " * 1000
+
+    def __reduce__(self):
+        raise RuntimeError
+
+
 class RecordsObjects(Callback):
+    def __init__(self, made=object):
+        self.made = made
+
     def on_epoch_end(self, net, **kwargs):
-        net.history.record("self", self)
+        net.history.record("made", self.made())
 
 
 def test_what_cannot_be_stored(windows, tmp_path):
     with pytest.raises(ValueError, match=r"checkpoint.*loss=<function"):
         four_epochs(checkpoint=tmp_path, loss=lambda p, y: (p - y).abs().mean()).fit(*windows)
+    with pytest.raises(ValueError, match=r"checkpoint.*loss=loss .*RuntimeError") as caught:
+        four_epochs(checkpoint=tmp_path, loss=CannotBePickled()).fit(*windows)
+    assert len(str(caught.value)) < 500
     scheduler = LRScheduler("LambdaLR", lr_lambda=lambda epoch: 0.9**epoch)
     with pytest.raises(ValueError, match=r"checkpoint.*callbacks=\["):
         four_epochs(checkpoint=tmp_path, callbacks=[scheduler]).fit(*windows)
-    with pytest.raises(TypeError, match=r"checkpoint.*RecordsObjects"):
-        four_epochs(checkpoint=tmp_path, callbacks=[RecordsObjects()]).fit(*windows)
+    for made, named in ((RecordsObjects, "RecordsObjects"), (CannotBePickled, "RuntimeError")):
+        with pytest.raises(TypeError, match=rf"checkpoint.*{named}"):
+            four_epochs(checkpoint=tmp_path, callbacks=[RecordsObjects(made)]).fit(*windows)
+    assert not list(tmp_path.glob("*/*"))

@@ -296,9 +296,10 @@ def test_paths(windows, tmp_path, monkeypatch):
     if sys.platform == "linux":
         bad.append(Path("/proc/self/skattn"))
     for path in bad:
-        with pytest.raises(ValueError, match=r"checkpoint=.*cannot be used") as caught:
+        with pytest.raises(ValueError, match=r"checkpoint=.*cannot hold") as caught:
             four_epochs(checkpoint=path).fit(*windows)
-        assert repr(str(path)) in str(caught.value)
+        assert repr(str(path))[:100] in str(caught.value)
+        assert len(str(caught.value)) < 500
     for path in (3, b"bytes"):
         with pytest.raises(ValueError, match=rf"checkpoint.*{path!r}"):
             four_epochs(checkpoint=path).fit(*windows)
@@ -487,7 +488,7 @@ def test_killed_at_random_and_four_at_once(tmp_path, n_kills, n_rounds):
     assert set(alone) == {"killed", "same bits"}, done.stderr
     assert alone["killed"] == n_kills
     assert set(together) <= {"killed", "same bits"}, done.stderr
-    assert together["same bits"] >= 3 * n_rounds
+    assert together["same bits"] > 3 * n_rounds
     assert epochs(tmp_path / "store")[-2:] == ["epoch-0011", "epoch-0012-last"]
 
 
