@@ -143,7 +143,7 @@ class Checkpoint:
         return None, None
 
     def _apply(self, net: SequenceNet, state: Any, number: int) -> None:
-        """Give a net what is stored, and raise where that is not the state of a fit as the net's.
+        """Give a net what is stored, and raise where that is not the state of a fit like the net's.
 
         The digest tells that the bits are those that were written, and nothing of who wrote them.
         """
@@ -152,7 +152,9 @@ class Checkpoint:
         _require(isinstance(state["stopped"], bool), "'stopped' is no bool")
         known = net.seed if self.knows_seed else seed
         _require(type(seed) is int and 0 <= seed < 2**31 and seed == known, f"its seed is {seed!r}")
-        _require(isinstance(history, list) and len(history) == number, "its history is of others")
+        _require(
+            isinstance(history, list) and len(history) == number, f"no history of {number} epochs"
+        )
         for row, epoch in zip(history, range(1, number + 1), strict=True):
             _require(
                 isinstance(row, dict)

@@ -10,6 +10,7 @@ import os
 import pickle
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -312,8 +313,7 @@ def test_paths(windows, tmp_path, monkeypatch):
         assert len(stored(tmp_path / ("ü \n", "bytes")[n])) == 2
 
 
-@pytest.mark.parametrize("at", [1, 3])
-def test_the_working_directory_changes(windows, tmp_path, monkeypatch, at):
+def test_the_working_directory_changes(windows, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     class Moves(stored_fits.Tasks):
@@ -389,7 +389,7 @@ class MakesFolder(stored_fits.Tasks):
 
 
 @pytest.mark.parametrize("function", ["fsync", "replace"])
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
 @pytest.mark.parametrize("at", [1, 3])
 def test_a_disk_that_is_full(windows, tmp_path, monkeypatch, function, code, at):
     model = four_epochs(checkpoint=tmp_path)
@@ -397,7 +397,7 @@ def test_a_disk_that_is_full(windows, tmp_path, monkeypatch, function, code, at)
 
     def fail(path, *args, **kwargs):
         nonlocal n_calls
-        is_file = function == "replace" or not os.path.isdir(f"/proc/self/fd/{path}")
+        is_file = function == "replace" or not stat.S_ISDIR(os.fstat(path).st_mode)
         n_calls += is_file
         if n_calls == at and is_file:
             raise OSError(code, os.strerror(code))
@@ -456,7 +456,7 @@ def test_permissions(windows, tmp_path, monkeypatch):
             patch.setattr(owner, name, refused)
             with pytest.raises(ValueError, match=r"checkpoint: .*cannot be read: Permission"):
                 model.fit(*windows)
-    if os.geteuid():
+    if hasattr(os, "geteuid") and os.geteuid():  # root may do anything
         for place, mode in ((path, 0o000), (path.parent, 0o000), (path.parent, 0o500)):
             before = place.stat().st_mode
             place.chmod(mode)
