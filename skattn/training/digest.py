@@ -76,6 +76,8 @@ def fit_digest(identity: FitIdentity, net: SequenceNet, data: FitData) -> str:
         if name in LEFT_OUT:
             continue
         try:
+            if name == "callbacks":
+                value = [_settings_of(callback) for callback in value or ()]
             digests[f"parameter {name}"] = _Hasher(coerce_mmap=True).hash(value)
         except Exception as error:
             # Objects decide how they are pickled, and fail in ways of their own.
@@ -103,6 +105,15 @@ class _Hasher(NumpyHasher):
                 raise pickle.PicklingError(f"{obj.__qualname__} has no name of its own")
             obj = ("global", obj.__module__, obj.__qualname__)
         super().save(obj)
+
+
+def _settings_of(callback: Any) -> Any:
+    """Give what a callback was made with: what it collects is no part of the fit's identity."""
+    if isinstance(callback, tuple):
+        return callback[0], _settings_of(callback[1])
+    if isinstance(callback, type):
+        return callback
+    return type(callback), callback.get_params(deep=False)
 
 
 def _parts(samples: Samples) -> tuple:

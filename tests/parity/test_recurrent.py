@@ -175,6 +175,7 @@ def test_published_checkpoints_predict_the_same(make_theirs, checkpoint):
         "loaded": sorted(theirs.state_dict()),
         "missing": [],
         "unexpected": [],
+        "prefix": "",
     }
     module = MODULES[rnn](6).eval()
     load_weights(module, path)
