@@ -115,12 +115,19 @@ def _copied(spec: Any) -> ModelSpec:
     """Copy a spec into plain text, which nothing can change or break any more."""
     if not isinstance(spec, ModelSpec):
         raise TypeError
-    name, target, summary, reference = (
-        str.__str__(text) if isinstance(text, str) else text
-        for text in (spec.name, spec.target, spec.summary, spec.reference)
-    )
     # A model whose target is no text stays listed; get_model says what the target is.
-    return ModelSpec(name, target if isinstance(target, str) else shown(target), summary, reference)
+    target = spec.target if isinstance(spec.target, str) else shown(spec.target)
+    return ModelSpec(
+        *(_text(each) for each in (spec.name, target, spec.summary, spec.reference)),
+        requires_skattn=_text(spec.requires_skattn),
+        qlib=tuple(map(_text, spec.qlib)),
+        qlib_parameters={_text(k): _text(v) for k, v in spec.qlib_parameters.items()},
+    )
+
+
+def _text(value: Any) -> Any:
+    """Plain text of a str of any class; other values as they are, which ModelSpec refuses."""
+    return str.__str__(value) if isinstance(value, str) else value
 
 
 def _warn(message: str) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pluggy
 
@@ -30,11 +30,21 @@ class ModelSpec:
         One-line summary for lists of models.
     reference : str, default=""
         Paper or code that the model follows.
+    requires_skattn : str, default=""
+        Versions of skattn that the model works with, such as ">=0.2,<1" (PEP 440). Empty: any.
+    qlib : sequence of str, default=()
+        The classes of qlib that the model stands for, ``"package.module:Class"``, whose workflows
+        ``skattn.qlib.load_workflow`` then translates to the model. A module whose name ends in
+        ``_ts`` reads a TSDatasetH.
+    qlib_parameters : mapping of str to str, default={}
+        The model's parameter for each setting of qlib's class that has another name there, such as
+        ``{"base_model": "rnn"}``. Training parameters (n_epochs, early_stop, ...) are known.
 
     Raises
     ------
     TypeError
-        ``name``, ``summary`` or ``reference`` is no str, or ``name`` cannot be hashed.
+        A text is no str, ``name`` cannot be hashed, ``qlib`` is no sequence of str or
+        ``qlib_parameters`` no mapping of str.
     ValueError
         ``name`` is empty.
 
@@ -49,16 +59,33 @@ class ModelSpec:
     target: str
     summary: str = ""
     reference: str = ""
+    requires_skattn: str = ""
+    qlib: Sequence[str] = ()
+    qlib_parameters: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        for field in ("name", "summary", "reference"):
-            value = getattr(self, field)
+        for name in ("name", "summary", "reference", "requires_skattn"):
+            value = getattr(self, name)
             if not isinstance(value, str):
-                raise TypeError(f"{field} of a ModelSpec must be a str; got {shown(value)}.")
+                raise TypeError(f"{name} of a ModelSpec must be a str; got {shown(value)}.")
+        classes, renamed = self.qlib, self.qlib_parameters
+        if not isinstance(classes, (tuple, list)) or not _are_texts(classes):
+            raise TypeError(
+                f"qlib of a ModelSpec must be a tuple of 'package.module:Class'; got "
+                f"{shown(classes)}."
+            )
+        if not isinstance(renamed, Mapping) or not _are_texts([*renamed, *renamed.values()]):
+            raise TypeError(
+                f"qlib_parameters of a ModelSpec must map names to names; got {shown(renamed)}."
+            )
         if not isinstance(self.name, Hashable):
             raise TypeError(f"name of a ModelSpec must be hashable; got {shown(self.name)}.")
         if not str.strip(self.name):
             raise ValueError(f"name of a ModelSpec must not be empty; got {shown(self.name)}.")
+
+
+def _are_texts(values: Iterable[object]) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 class Hooks:
