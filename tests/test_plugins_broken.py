@@ -632,7 +632,7 @@ def test_specs_are_listed_as_plain_text(site):
     assert reports("") == []
     (spec,) = (spec for spec in list_models() if spec.name == "mine")
     assert type(spec) is ModelSpec
-    assert (
-        repr(spec) == f"ModelSpec(name='mine', target={spec.target!r}, summary='s', reference='')"
+    assert repr(spec).startswith(
+        f"ModelSpec(name='mine', target={spec.target!r}, summary='s', reference='', "
     )
     assert type(make_model("mine")).__name__ == "Mean"

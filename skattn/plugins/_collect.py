@@ -118,7 +118,10 @@ def _copied(spec: Any) -> ModelSpec:
     # A model whose target is no text stays listed; get_model says what the target is.
     target = spec.target if isinstance(spec.target, str) else shown(spec.target)
     return ModelSpec(
-        *(_text(each) for each in (spec.name, target, spec.summary, spec.reference)),
+        name=_text(spec.name),
+        target=_text(target),
+        summary=_text(spec.summary),
+        reference=_text(spec.reference),
         requires_skattn=_text(spec.requires_skattn),
         qlib=tuple(map(_text, spec.qlib)),
         qlib_parameters={_text(k): _text(v) for k, v in spec.qlib_parameters.items()},

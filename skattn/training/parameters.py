@@ -144,12 +144,12 @@ class TrainingParameters(DeclaredParameters):
             Directory where ``fit`` stores the end of every epoch. A fit that was killed and is run
             again goes on from its last stored epoch, to the bits that it would have had. The last
             two epochs are kept, each with a digest: a damaged one is skipped with a warning. A fit
-            that had ended is loaded; it goes on where ``max_epochs`` is raised and nothing had stopped
-            it. Many fits may share the directory: each has a folder that is named by its parameters
-            and data. Functions and classes count by name there, so changed code needs another
-            directory. With random_state=None the stored seed is used again. Of the callbacks,
-            skorch's LRScheduler and EarlyStopping go on too; other callbacks begin anew.
-            ``partial_fit`` stores nothing.""",
+            that had ended is loaded; it goes on where ``max_epochs`` is raised and nothing had
+            stopped it. Many fits may share the directory: each has a folder that is named by its
+            parameters and data. Functions and classes count by name there, so changed code needs
+            another directory. With random_state=None the stored seed is used again. Of the
+            callbacks, skorch's LRScheduler and EarlyStopping go on too; other callbacks begin
+            anew. ``partial_fit`` stores nothing.""",
     )
     warm_start: bool = parameter(
         False,
