@@ -29,6 +29,7 @@ from skattn.training import (
     check_side_inputs,
     draw_seed,
     hold_out,
+    lending,
     load_weights,
     make_net,
     make_samples,
@@ -201,7 +202,8 @@ class SequenceRegressor(
             checkpoint = open_checkpoint(parameters.checkpoint, identity, net, data, epochs)
             epochs = epochs if checkpoint is None else checkpoint.epochs_left(net)
             context = self._init_callback_context(max_subtasks=epochs)
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            with lending():
+                context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             hooks = epoch_hooks(self, context, X, y)
             run_epochs(parameters, net, data, epochs, hooks=hooks, checkpoint=checkpoint)
         self._keep(net)

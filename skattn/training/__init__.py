@@ -14,7 +14,7 @@ from skattn.training.net import OPTIMIZERS, SequenceNet
 from skattn.training.parameters import TrainingParameters, select_training_parameters
 from skattn.training.predict import attention_maps, predict_rows
 from skattn.training.samples import FitData, Samples
-from skattn.training.seeding import draw_seed, seeded
+from skattn.training.seeding import draw_seed, lending, seeded
 from skattn.training.side_inputs import SideInputs, check_side_inputs
 from skattn.training.validation import (
     make_samples,
@@ -45,6 +45,7 @@ __all__ = [
     "draw_seed",
     "freeze_parameters",
     "hold_out",
+    "lending",
     "load_weights",
     "make_net",
     "make_samples",

@@ -16,6 +16,7 @@ from skattn.training.batches import Batches, DayBatches
 from skattn.training.callbacks import StopTraining, ends_training
 from skattn.training.module import ModuleContract
 from skattn.training.samples import FitData, Samples
+from skattn.training.seeding import lending
 from skattn.training.side_inputs import SideInputs
 
 OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
@@ -81,7 +82,8 @@ class SequenceNet(NeuralNet):
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks; turn skorch's way to end training into StopTraining."""
         try:
-            super().notify(method_name, **kwargs)
+            with lending():
+                super().notify(method_name, **kwargs)
         except KeyboardInterrupt as stop:
             if ends_training(stop):
                 raise StopTraining from stop
