@@ -229,7 +229,7 @@ def test_a_module_of_another_shape(windows):
         def build_module(self, n_steps, n_features):
             return Column(n_features)
 
-    with pytest.raises(ValueError, match=r"\(170,\).*\(170, 1\)"):
+    with pytest.raises(ValueError, match=r"\(16,\).*\(16, 1\)"):
         ColumnRegressor().fit(*windows)
 
 

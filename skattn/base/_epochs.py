@@ -15,7 +15,12 @@ def fitted_attributes(net: SequenceNet) -> dict[str, Any]:
     """Give the attributes of a regressor that has this net."""
     epochs = [{k: v for k, v in row.items() if k != "batches"} for row in net.history]
     history = pd.DataFrame(epochs).set_index("epoch")
-    return {"net_": net, "history_": history, "n_iter_": len(net.history)}
+    return {
+        "net_": net,
+        "history_": history,
+        "n_iter_": len(net.history),
+        "row_bits_differ_": net.row_bits_differ_,
+    }
 
 
 def epoch_hooks(regressor: BaseEstimator, context: CallbackContext, X: Any, y: Any) -> EpochHooks:

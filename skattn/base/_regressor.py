@@ -44,7 +44,7 @@ from skattn.training import (
 )
 from skattn.utils import PanelRegressorTags, warn_user
 
-FITTED = ("net_", "history_", "n_iter_", "pretrained_report_")
+FITTED = ("net_", "history_", "n_iter_", "pretrained_report_", "row_bits_differ_")
 
 
 class SequenceRegressor(
@@ -95,6 +95,9 @@ class SequenceRegressor(
         pretrained_report_ : Bunch
             Names of the weights that were loaded, missing and unexpected, and the prefix that was
             taken off names, where ``pretrained`` was given.
+        row_bits_differ_ : bool
+            Whether, as measured after training, a row's prediction depends in some bit on the rows
+            that are predicted with it.
         """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -250,7 +253,8 @@ class SequenceRegressor(
 
         A row's prediction is the same, bit for bit, whatever rows it is predicted with; for models
         that look across stocks, whatever other days there are. For that, rows are computed in
-        blocks of always the same size, however few are asked for.
+        blocks of always the same size, however few are asked for. ``fit`` measures whether this
+        holds for the module: where bits differ, a warning says so, ``row_bits_differ_`` is True.
 
         Parameters
         ----------

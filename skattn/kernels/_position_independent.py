@@ -19,14 +19,13 @@ ALIGNED_BYTES = 64
 _GATES = {torch.rnn_tanh: 1, torch.rnn_relu: 1, torch.gru: 3, torch.lstm: 4}
 # Functions, of torch and of tensors, that multiply matrices inside. Products with a single vector
 # have one order anyway.
-_PRODUCTS = set(
-    """
-    __matmul__ __rmatmul__ addbmm addbmm_ addmm addmm_ baddbmm baddbmm_ bilinear bmm
-    cdist chain_matmul einsum gru gru_cell inner linalg_matmul linalg_multi_dot lstm lstm_cell
-    matmul mm multi_dot multi_head_attention_forward rnn_relu rnn_relu_cell rnn_tanh
-    rnn_tanh_cell scaled_dot_product_attention tensordot
-    """.split()
-)
+_NAMES = """
+    __matmul__ __rmatmul__ addbmm addbmm_ addmm addmm_ baddbmm baddbmm_ bilinear bmm cdist
+    chain_matmul einsum gru gru_cell inner linalg_matmul linalg_multi_dot lstm lstm_cell matmul mm
+    multi_dot multi_head_attention_forward rnn_relu rnn_relu_cell rnn_tanh rnn_tanh_cell
+    scaled_dot_product_attention tensordot
+"""
+_PRODUCTS = frozenset(_NAMES.split())
 
 
 class PositionIndependent(TorchFunctionMode):

@@ -12,6 +12,7 @@ from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from skattn.labels import label_ends, resolve_purge
+from skattn.training.apart import refuse_mixed_rows, row_bits_differ
 from skattn.training.callbacks import (
     MONITORS,
     EpochHooks,
@@ -243,8 +244,10 @@ def run_epochs(
     Raises
     ------
     ValueError
-        Training diverges.
+        Training diverges, or the module lets rows see each other without declaring it.
     """
+    if not net.history:
+        refuse_mixed_rows(net, data.train)
     own = [] if hooks is None else [hooks]
     if data.valid is not None and stops_early(parameters, True):
         own.insert(0, _make_stopping(parameters))
@@ -265,6 +268,8 @@ def run_epochs(
                 f"Training diverged: weights are not finite. Scale X and y, or lower lr "
                 f"(now {parameters.lr})."
             )
+        if net.row_bits_differ_ is None:
+            net.row_bits_differ_ = row_bits_differ(net, data.train)
     finally:
         net.callbacks_ = lasting
 

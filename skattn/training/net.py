@@ -53,6 +53,8 @@ class SequenceNet(NeuralNet):
         What the module gets beside the windows.
     """
 
+    row_bits_differ_: bool | None = None  # measured after training
+
     def __init__(
         self,
         *args: Any,

@@ -73,23 +73,59 @@ def _apply(net: SequenceNet, samples: Samples, function: Function) -> dict[str, 
     return (_by_day if by_day else _by_block)(net, samples, function)
 
 
+def predict_repeated(net: SequenceNet, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Predict one block, in which rows come several times.
+
+    Parameters
+    ----------
+    net : SequenceNet
+        The trained net, of a module of single rows.
+    samples : Samples
+        The rows; some are taken.
+
+    Returns
+    -------
+    rows : ndarray of int, shape (B,)
+        Number of the row at each place of the block.
+    y_pred : ndarray of shape (B,), float32
+    """
+    net.module_.eval()
+    size = _block_size(net)
+    rows = np.random.default_rng(0).integers(min(len(samples), size // 4), size=size)
+    inputs = look_up(samples, rows, net.side_inputs)
+    return rows, _run_block(net, inputs, size, lambda **x: {"y": net.compute(**x)})["y"]
+
+
 def _by_block(net: SequenceNet, samples: Samples, function: Function) -> dict[str, np.ndarray]:
-    on_cpu = torch.device(net.device).type == "cpu"
-    size = (net.contract.block_rows or CPU_ROWS) if on_cpu else GPU_ROWS
-    size = -(-size // VECTOR) * VECTOR
+    size = _block_size(net)
 
     def run(first: int) -> dict[str, np.ndarray]:
         rows = slice(first, first + size)
         inputs = look_up(samples, rows, net.side_inputs)
         check_finite(inputs["x"], samples.X, rows, "X")
-        n_rows = len(inputs["x"])
-        tensors = {name: _fill_up(values, size).to(net.device) for name, values in inputs.items()}
-        with torch.inference_mode(), PositionIndependent():
-            results = function(**tensors)
-            return {name: _to_numpy(values[:n_rows]) for name, values in results.items()}
+        return _run_block(net, inputs, size, function)
 
-    parts = map_blocks(run, range(0, len(samples), size), alone=not on_cpu)
+    parts = map_blocks(run, range(0, len(samples), size), alone=not _is_on_cpu(net))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _run_block(
+    net: SequenceNet, inputs: Mapping[str, np.ndarray], size: int, function: Function
+) -> dict[str, np.ndarray]:
+    n_rows = len(inputs["x"])
+    tensors = {name: _fill_up(values, size).to(net.device) for name, values in inputs.items()}
+    with torch.inference_mode(), PositionIndependent():
+        results = function(**tensors)
+        return {name: _to_numpy(values[:n_rows]) for name, values in results.items()}
+
+
+def _block_size(net: SequenceNet) -> int:
+    size = (net.contract.block_rows or CPU_ROWS) if _is_on_cpu(net) else GPU_ROWS
+    return -(-size // VECTOR) * VECTOR
+
+
+def _is_on_cpu(net: SequenceNet) -> bool:
+    return torch.device(net.device).type == "cpu"
 
 
 def _fill_up(values: np.ndarray, size: int) -> torch.Tensor:
@@ -111,8 +147,7 @@ def _by_day(net: SequenceNet, samples: Samples, function: Function) -> dict[str,
             results = function(**{k: v.to(net.device) for k, v in inputs.items()})
             return {name: _to_numpy(values[0]) for name, values in results.items()}
 
-    alone = torch.device(net.device).type != "cpu"
-    parts = map_blocks(run, batches.days, alone=alone)
+    parts = map_blocks(run, batches.days, alone=not _is_on_cpu(net))
     joined = {}
     for name in parts[0]:
         widest = np.max([part[name].shape[1:] for part in parts], axis=0)

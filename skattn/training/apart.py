@@ -1,0 +1,106 @@
+"""Whether the rows of a module are apart: no row's prediction depends on the rows beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from skattn.training.batches import look_up
+from skattn.training.net import SequenceNet
+from skattn.training.predict import predict_repeated
+from skattn.training.samples import Samples
+from skattn.utils import warn_user
+
+# Differences in relation to the largest prediction. Rounding stays far below, in bfloat16 too.
+SEEN, ROUNDING = 0.03, 1e-4
+ROWS = 16
+
+
+def refuse_mixed_rows(net: SequenceNet, samples: Samples) -> None:
+    """Raise, before training, where rows see each other without being declared to.
+
+    A few rows are predicted twice, beside other rows each time.
+
+    Parameters
+    ----------
+    net : SequenceNet
+        Initialized.
+    samples : Samples
+        Rows to look at.
+
+    Raises
+    ------
+    ValueError
+        A row's prediction depends on the rows beside it, and the module does not declare
+        ``cross_sectional = True``.
+    """
+    if net.contract.cross_sectional:
+        return
+    inputs = look_up(samples, np.resize(np.arange(min(ROWS, len(samples))), ROWS), net.side_inputs)
+    half = ROWS // 2
+    # Zeros beside the first rows, as where predict fills a block up.
+    others = {
+        name: np.concatenate([values[:half], np.zeros_like(values[half:])])
+        for name, values in inputs.items()
+    }
+    # A module that draws random numbers here as well cannot be looked at in this way.
+    together, again, apart = (_compute(net, x)[:half] for x in (inputs, inputs, others))
+    change, scale = np.abs(together - apart).max(), np.abs(together).max()
+    if np.array_equal(together, again) and not change <= SEEN * scale:
+        name = type(net.module_).__name__
+        raise ValueError(
+            f"{name}.forward lets rows see each other: predictions of up to {scale:.2g} change by "
+            f"up to {change:.2g} where other rows lie beside them in a batch. Compute every row "
+            f"from itself alone (a mean over the first axis mixes rows). A module that looks "
+            f"across the stocks of a day declares cross_sectional = True."
+        )
+
+
+def _compute(net: SequenceNet, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    net.module_.eval()
+    tensors = {name: torch.from_numpy(values).to(net.device) for name, values in inputs.items()}
+    with torch.inference_mode(), torch.random.fork_rng([]):
+        return net.compute(**tensors).float().cpu().numpy()
+
+
+def row_bits_differ(net: SequenceNet, samples: Samples) -> bool:
+    """Measure whether a row's prediction depends on the row's place among others, and warn.
+
+    A block of rows is predicted in which rows come several times.
+
+    Parameters
+    ----------
+    net : SequenceNet
+        Trained.
+    samples : Samples
+        Rows to predict.
+
+    Returns
+    -------
+    differ : bool
+        Whether a bit differs. Days of cross-sectional modules are predicted one by one, so that
+        their place makes no difference.
+    """
+    if net.contract.cross_sectional:
+        return False
+    with torch.random.fork_rng([]):
+        rows, predicted = predict_repeated(net, samples)
+    _, first, which = np.unique(rows, return_index=True, return_inverse=True)
+    change = np.abs(predicted - predicted[first][which])
+    if not change.any():
+        return False
+    name, largest = type(net.module_).__name__, change.max()
+    if largest <= ROUNDING * np.abs(predicted).max():
+        why = (
+            "as rounding does: torch computes a part of the module in an order that depends on "
+            "the place. Widths that are multiples of 16 often help"
+        )
+    else:
+        why = "which is more than rounding: rows see each other, or forward draws random numbers"
+    warn_user(
+        f"{name}: a row's prediction depends on the row's place among the rows that are predicted "
+        f"with it (by up to {largest:.1g}), {why}. row_bits_differ_ is True."
+    )
+    return True
