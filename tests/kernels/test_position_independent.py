@@ -142,7 +142,7 @@ def test_layers_of_all_widths(name):
             expected = call(layer, x)
             with PositionIndependent():
                 result, moved = call(layer, x), call(layer, x[order])
-        torch.testing.assert_close(result, expected, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(result, expected, rtol=1e-3, atol=1e-3)
         assert torch.equal(result[order], moved), width
 
 

@@ -94,7 +94,8 @@ def test_a_callback_that_fits_and_waits(n_threads):
 
     def fit_in_threads():
         if not n_threads:
-            return fit_inside()
+            fit_inside()
+            return
         with ThreadPoolExecutor(n_threads) as pool:
             for done in [pool.submit(fit_inside) for _ in range(n_threads)]:
                 done.result(timeout=30)
