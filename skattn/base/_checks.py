@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,21 @@ def check_days(
         if fitting and name == "X":
             estimator._fit_knew_days = samples.days is not None
     net.side_inputs.check(samples.instruments, fitting=fitting)
+
+
+def check_days_per_batch(name: str, net: SequenceNet, settings: Mapping[str, Any]) -> None:
+    """Raise where the estimator has days_per_batch and its module takes rows, or the reverse."""
+    if net.contract.cross_sectional and "days_per_batch" not in settings:
+        raise TypeError(
+            f"{name} builds a module with cross_sectional = True, but is no "
+            f"skattn.base.CrossSectionalRegressor: derive it from that class, whose "
+            f"days_per_batch says how many days a training step takes."
+        )
+    if "days_per_batch" in settings and not net.contract.cross_sectional:
+        raise TypeError(
+            f"{name} has days_per_batch, but its module {type(net.module_).__name__} does not "
+            f"declare cross_sectional = True, so that it gets rows and not days."
+        )
 
 
 def check_callbacks_copy(estimator: BaseEstimator, error: Exception) -> None:

@@ -13,7 +13,13 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 from torch import nn
 
-from skattn.base._checks import check_callbacks_copy, check_days, check_samples, check_windows
+from skattn.base._checks import (
+    check_callbacks_copy,
+    check_days,
+    check_days_per_batch,
+    check_samples,
+    check_windows,
+)
 from skattn.base._epochs import epoch_hooks, fitted_attributes
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of, instruments_of
@@ -376,17 +382,7 @@ class SequenceRegressor(
             days_per_batch=settings.get("days_per_batch", 1),
             old=old,
         )
-        if net.contract.cross_sectional and "days_per_batch" not in settings:
-            raise TypeError(
-                f"{name} builds a module with cross_sectional = True, but is no "
-                f"skattn.base.CrossSectionalRegressor: derive it from that class, whose "
-                f"days_per_batch says how many days a training step takes."
-            )
-        if "days_per_batch" in settings and not net.contract.cross_sectional:
-            raise TypeError(
-                f"{name} has days_per_batch, but its module {type(module).__name__} does not "
-                f"declare cross_sectional = True, so that it gets rows and not days."
-            )
+        check_days_per_batch(name, net, settings)
         return net, loaded
 
     def _keep(self, net: SequenceNet) -> None:
