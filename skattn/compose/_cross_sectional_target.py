@@ -37,8 +37,9 @@ class CrossSectionalTarget(
     regressor : scikit-learn regressor
         Regressor to train: a model of skattn, any other regressor, or a Pipeline or search around
         a regressor. The regressor is cloned.
-    method : {"rank", "zscore", "robust"}, default="rank"
-        Scaling method of the label; see :class:`CrossSectionalScaler`.
+    method : {"rank", "zscore", "robust"} or None, default="rank"
+        Scaling method of the label; see :class:`CrossSectionalScaler`. None leaves the label as
+        it is; rows without a label are then all that the regressor is spared.
 
     Attributes
     ----------
@@ -62,8 +63,9 @@ class CrossSectionalTarget(
 
     *Unlabelled rows.* A NaN label stays NaN and is ignored within its day. Regressors whose tags
     declare ``takes_unlabelled``, such as the regressors of skattn, get all rows. Other regressors
-    are trained on the labelled rows only. If ``regressor`` is a Pipeline, this also holds for its
-    steps before the last step. Put steps that look at other rows before this estimator:
+    are trained, and validated, on the labelled rows only. If ``regressor`` is a Pipeline, this also
+    holds for its steps before the last step. Put steps that look at other rows before this
+    estimator:
     ``make_pipeline(Alpha360(layout="columns"), ..., CrossSectionalTarget(Ridge()))``.
 
     *Reach.* The scaled label keeps the ``attrs`` of y, so early stopping purges the right number of
@@ -97,7 +99,7 @@ class CrossSectionalTarget(
     """
 
     regressor: Any = parameter(MISSING, positional=True)
-    method: str = parameter("rank", one_of=METHODS, positional=True)
+    method: str | None = parameter("rank", one_of=METHODS, positional=True)
 
     @with_callbacks
     def fit(self, X: Any, y: Any, *, days: Any = None, **fit_params: Any) -> CrossSectionalTarget:
@@ -141,16 +143,24 @@ class CrossSectionalTarget(
             raise ValueError(
                 "CrossSectionalTarget requires y to be passed, but the target y is None."
             )
+        regressor = clone(self.regressor)
+        takes_all = takes_unlabelled(regressor)
         label = scale_label(X, y, days, method)
         for name, y_val in fit_params.items():
             if is_named(name, "y_val") and y_val is not None:
-                X_val = fit_params.get(name.removesuffix("y_val") + "X_val")
-                fit_params[name] = scale_label(X_val, y_val, None, method, suffix="_val")
-        regressor = clone(self.regressor)
-        params = route(self, "fit", fit_params, days)
+                X_name = name.removesuffix("y_val") + "X_val"
+                X_val = fit_params.get(X_name)
+                y_val = scale_label(X_val, y_val, None, method, suffix="_val")
+                if X_val is not None and not takes_all:
+                    fit_params[X_name], y_val, _ = drop_unlabelled(regressor, X_val, y_val, {})
+                fit_params[name] = y_val
         trained_X = X
-        if not takes_unlabelled(regressor):
-            trained_X, label, params = drop_unlabelled(regressor, X, label, params)
+        if not takes_all:
+            # Before the routing, which may give X_val and y_val other names.
+            given = {"days": days, **fit_params}
+            trained_X, label, fit_params = drop_unlabelled(regressor, X, label, given)
+            days = fit_params.pop("days")
+        params = route(self, "fit", fit_params, days)
         context = self._init_callback_context(max_subtasks=1)
         context.call_on_fit_task_begin(estimator=self, X=X, y=y)
         task = context.subcontext(task_name="fit-regressor")

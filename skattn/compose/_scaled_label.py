@@ -14,7 +14,9 @@ from skattn.preprocessing import scale_within_days
 from skattn.utils import warn_user
 
 
-def scale_label(X: Any, y: Any, days: Any, method: str, suffix: str = "") -> np.ndarray | pd.Series:
+def scale_label(
+    X: Any, y: Any, days: Any, method: str | None, suffix: str = ""
+) -> np.ndarray | pd.Series:
     """Scale labels within each day; a Series stays a Series with its index, name and attrs.
 
     Parameters
@@ -25,8 +27,9 @@ def scale_label(X: Any, y: Any, days: Any, method: str, suffix: str = "") -> np.
         Labels; NaN stays NaN.
     days : array-like of dates, shape (n_samples,), or None
         Trading day of each row. None reads the days from the index of X, else of y.
-    method : {"rank", "zscore", "robust"}
-        Scaling method; see :class:`skattn.preprocessing.CrossSectionalScaler`.
+    method : {"rank", "zscore", "robust"} or None
+        Scaling method; see :class:`skattn.preprocessing.CrossSectionalScaler`. None checks the
+        labels and leaves them as they are.
     suffix : str, default=""
         Suffix of the names X and y in error messages, such as "_val".
 
@@ -45,16 +48,17 @@ def scale_label(X: Any, y: Any, days: Any, method: str, suffix: str = "") -> np.
     align_y(X, y, names=(f"X{suffix}", name))
     labels = check_labels(y, name, required=False, warn=True)
     known = days_of(days, X, y, what=name, required=False)
-    if known is None:
+    if known is None and method is not None:
         warn_user(
             f"The trading days of {name} are not known: all its labels are scaled as if they "
             f"were of one day. Give {name} an index with a level 'datetime'"
             f"{'' if suffix else ', or pass days='}."
         )
-        day = np.zeros(len(labels), dtype=int)
+    if method is None:
+        scaled = labels
     else:
-        day = pd.factorize(known)[0]
-    scaled = scale_within_days(labels, day, method)
+        day = np.zeros(len(labels), dtype=int) if known is None else pd.factorize(known)[0]
+        scaled = scale_within_days(labels, day, method)
     if np.isnan(scaled).all():
         raise ValueError(
             f"{name} has no label to train on: {np.isnan(labels).sum()} are NaN "

@@ -72,15 +72,16 @@ def find_dataset(section: Section) -> bool:
     return DATASETS[name]
 
 
-def translate_handler(section: Section, *, series: bool) -> Features:
+def translate_handler(section: Section, *, columns: bool) -> Features:
     """Translate ``task.dataset.kwargs.handler``: its features and processors.
 
     Parameters
     ----------
     section : Section
         Section with ``class``, ``module_path`` and ``kwargs``.
-    series : bool
-        Whether windows are made of rows. If so, features must be columns.
+    columns : bool
+        Whether the features must be columns: the dataset makes windows of rows, or the model reads
+        no windows.
     """
     name = section.read("class", text)
     module = section.read("module_path", text)
@@ -101,11 +102,11 @@ def translate_handler(section: Section, *, series: bool) -> Features:
 
     if into.columns is None:
         # RobustZScore is the only scaler of windows; every other step needs columns first.
-        lazily = not series and all(isinstance(step, RobustZScore) for step in into.steps)
+        lazily = not columns and all(isinstance(step, RobustZScore) for step in into.steps)
         first: Any = Alpha360(layout="windows" if lazily else "columns")
         steps = [first, *into.steps]
-        n_features = 60 * N_FIELDS if series else N_FIELDS
-        if not series and not lazily:
+        n_features = 60 * N_FIELDS if columns else N_FIELDS
+        if not columns and not lazily:
             steps.append(SequenceReshaper(n_features=N_FIELDS))
         has_vwap = True
     else:
@@ -130,7 +131,7 @@ def translate_handler(section: Section, *, series: bool) -> Features:
 
 
 def reshape(
-    features: Features, *, series: Section | None, d_feat: int, at: str, alpha360: bool
+    features: Features, *, series: Section | None, d_feat: int | None, at: str, alpha360: bool
 ) -> list[Any]:
     """Make the steps between the features and the model.
 
@@ -140,14 +141,15 @@ def reshape(
         Features of the handler.
     series : Section or None
         ``task.dataset.kwargs`` of a TSDatasetH, with its ``step_len``; None for a DatasetH.
-    d_feat : int
-        Number of features per step, as set for the model.
+    d_feat : int or None
+        Number of features per step, as set for the model. None means all features.
     at : str
         Dotted path of ``d_feat``.
     alpha360 : bool
         Whether the features are Alpha360's, which are already windows unless ``series`` is given.
     """
     n = features.n_features
+    d_feat = n if d_feat is None else d_feat
     if series is not None:
         length = series.read("step_len", whole, 30, into="RollingWindow(length=...)")
         if length < 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,26 +147,12 @@ FIXED: dict[str, dict[str, Any]] = {
 }
 
 
-def find_model(section: Section) -> Model:
-    """Find the model that ``task.model`` names, by class and module."""
-    name = section.read("class", text)
-    module = section.read("module_path", text)
-    model = MODELS.get(module)
-    if model is None or model.name != name:
-        known = ", ".join(f"{m.name} of {path}" for path, m in sorted(MODELS.items()))
-        raise ValueError(
-            f"{section.at('class')} is {name!r} of {module!r}, which skattn does not support. "
-            f"skattn supports: {known}."
-        )
-    return model
-
-
 def make_regressor(
-    model: Model, kwargs: Section, folder: Path | None, **parameters: Any
+    model: Model, kwargs: Section, folder: Path | None, stopping: dict[str, Any]
 ) -> tuple[Any, int]:
     """Make the unfitted regressor, and return d_feat, the number of features per step, with it."""
     regressor_class: Any = get_model(model.skattn)
-    parameters = {**FIXED.get(model.skattn, {}), **parameters, "clip_value": 3.0}
+    parameters = {**FIXED.get(model.skattn, {}), **stopping, "clip_value": 3.0}
     for key, kwarg in model.kwargs.items():
         value = kwargs.read(key, kwarg.check, kwarg.default, into=kwarg.parameter)
         try:
@@ -183,25 +170,23 @@ def make_regressor(
     return regressor_class(**parameters), d_feat
 
 
+def find_file(value: Any, folder: Path | None) -> str:
+    """Check for a file that exists, in the working directory or in the folder."""
+    # Unlike a Path, os.path takes a name that no file can have for a file that does not exist.
+    path = Path(os.path.expanduser(text(value)))
+    for found in (path, path if folder is None else folder / path):
+        if os.path.isfile(found):
+            return str(found)
+    where = f" or beside the workflow in {folder}" if folder else ""
+    raise ValueError(f"a file that exists (in the working directory{where})")
+
+
 def _read_hist_files(kwargs: Section, folder: Path | None) -> dict[str, Any]:
     """Read concepts and find pretrained weights, from the files that the settings name."""
-
-    def file(value: Any) -> Path:
-        # Unlike a Path, os.path takes a name that no file can have for a file that does not exist.
-        path = Path(os.path.expanduser(text(value)))
-        for found in (path, path if folder is None else folder / path):
-            if os.path.isfile(found):
-                return found
-        where = f" or beside the workflow in {folder}" if folder else ""
-        raise ValueError(f"a file that exists (in the working directory{where})")
-
-    found: dict[str, Any] = {}
-    weights = kwargs.read("model_path", or_none(file), None, into="pretrained")
-    if weights is not None:
-        found["pretrained"] = str(weights)
+    check = or_none(partial(find_file, folder=folder))
+    found: dict[str, Any] = {"pretrained": kwargs.read("model_path", check, None, "pretrained")}
     both = [
-        kwargs.read(key, or_none(file), None, into="concepts")
-        for key in ("stock2concept", "stock_index")
+        kwargs.read(key, check, None, into="concepts") for key in ("stock2concept", "stock_index")
     ]
     if both[0] is not None and both[1] is not None:
         found["concepts"] = read_stock2concept(*both)

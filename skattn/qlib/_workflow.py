@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ from sklearn.utils import Bunch
 from skattn.compose import CrossSectionalTarget
 from skattn.model_selection import DateSplit
 from skattn.qlib._files import check_path
+from skattn.qlib._find_model import NoModelError, Translation, find_model
 from skattn.qlib._handlers import Features, find_dataset, reshape, translate_handler
-from skattn.qlib._models import find_model, make_regressor
 from skattn.qlib._settings import Ledger, Section, check_size, first_day, last_day
 from skattn.qlib._yaml import read_yaml
+from skattn.utils import takes_unlabelled
 
 PROVIDER = "~/.qlib/qlib_data/cn_data"
 SEGMENTS = ("train", "valid", "test")
@@ -46,7 +48,11 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     -------
     workflow : Bunch
         - ``pipeline``: an unfitted Pipeline from a table of prices to predictions: the handler's
-          features, its processors, the windows, and the model as step "model".
+          features, its processors, the windows, and the model as step "model". Without a model, the
+          Pipeline ends with the windows, or with the columns of Alpha158.
+        - ``model``: the unfitted regressor of the step "model" (the regressor within, if the step
+          is a CrossSectionalTarget). None if nobody has the model; ``untranslated["task.model"]``
+          then has the reason.
         - ``label``: a callable that makes the label of a table
           (``functools.partial(make_label, ...)``).
         - ``cv``: a DateSplit with the segments.
@@ -61,9 +67,9 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     Raises
     ------
     ValueError, TypeError
-        A class is not supported, a value is of the wrong kind or out of range, a key is missing,
-        or segments overlap: the message names the key and says what is allowed. Or the file is
-        not YAML, names a key twice, is a jinja template, or has more than 10,000 keys.
+        A handler or dataset is not supported, a value is of the wrong kind or out of range, a key
+        is missing, or segments overlap: the message names the key and says what is allowed. Or the
+        file is not YAML, names a key twice, is a jinja template, or has more than 10,000 keys.
     FileNotFoundError
         The file does not exist.
 
@@ -74,7 +80,24 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
 
     *Models.* ALSTM, GRU, LSTM and TransformerModel are supported for DatasetH and for TSDatasetH
     (``_ts``), and also SFM and HIST. Settings that a workflow leaves out have qlib's defaults, not
-    skattn's. Files of HIST are searched in the working directory, then beside the YAML file.
+    skattn's. Files of settings are searched in the working directory, then beside the YAML file.
+
+    A plugin's model is taken for the classes that its spec names in ``ModelSpec(qlib=...)``, such
+    as GATs or LocalformerModel; of several models that name a class, the first of
+    :func:`skattn.list_models`. Settings of training (n_epochs, early_stop, ...) have the same
+    meaning as above, ``ModelSpec(qlib_parameters=...)`` renames settings, and other settings set
+    the parameter of their name. What a workflow leaves out has the plugin's defaults. Without
+    ``d_feat``, a step has all features of a row.
+
+    LGBModel becomes ``lightgbm.LGBMRegressor`` on the columns of the features, if lightgbm is
+    installed. A CrossSectionalTarget around it drops the rows without a label, which LightGBM takes
+    for 0.
+
+    For any other class there is no model, and everything else is translated. A model of your own
+    completes the pipeline::
+
+        mine = CrossSectionalTarget(MyRegressor(), "rank")  # the method: untranslated["task.model"]
+        pipeline = Pipeline([*workflow.pipeline.steps, ("model", mine)])
 
     *Handlers.* Alpha158 and Alpha360 are supported. With a DatasetH, the model gets the windows of
     Alpha360, or the columns of Alpha158 as one step. If ``d_feat`` divides the number of columns,
@@ -103,7 +126,9 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
             X.iloc[train], y.iloc[train], X_val=X.iloc[valid], y_val=y.iloc[valid]
         )
 
-    Without a valid segment, training runs all epochs.
+    Without a valid segment, training runs all epochs. LightGBM stops early only if it gets the
+    valid segment by name, after ``set_params(model__regressor__early_stopping_round=50)``; a plain
+    ``fit`` trains all rounds.
 
     *The test segment.* The first windows of the test segment reach back over earlier rows. Predict
     all rows and keep the test rows:
@@ -191,30 +216,38 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     series = find_dataset(dataset)
     settings = dataset.section("kwargs")
     handler = settings.section("handler")
-    features = translate_handler(handler, series=series)
     segments, cv = _read_segments(settings.section("segments"))
-
-    model = find_model(model_section)
-    if model.series != series:
+    translation: Translation | None
+    try:
+        translation, reason = find_model(model_section), ""
+    except NoModelError as why:
+        translation, reason = None, str(why)
+    if translation is not None and translation.series != series:
         raise ValueError(
-            f"{dataset.at('class')}: {model.name} of {model_section.values['module_path']} reads "
-            f"{'TSDatasetH' if model.series else 'DatasetH'}."
+            f"{dataset.at('class')}: {model_section.values['class']} of "
+            f"{model_section.values['module_path']} reads "
+            f"{'TSDatasetH' if translation.series else 'DatasetH'}."
         )
+    windows = translation is None or translation.windows
+    features = translate_handler(handler, columns=series or not windows)
     kwargs = model_section.section("kwargs", {})
-    stopping = _stopping(segments)
-    regressor, d_feat = make_regressor(model, kwargs, folder, **stopping)
-    with config_context(enable_metadata_routing=True):
-        # Takes effect only with metadata routing enabled: see the notes on the valid segment.
-        regressor.set_fit_request(X_val=True, y_val=True)
-    steps = features.steps + reshape(
-        features,
-        series=settings if series else None,
-        d_feat=d_feat,
-        at=kwargs.at("d_feat"),
-        alpha360=handler.values["class"].startswith("Alpha360"),
-    )
-    if features.label_method is not None:
-        regressor = CrossSectionalTarget(regressor, features.label_method)
+    model, d_feat = None, None
+    if translation is not None:
+        model, d_feat = translation.make(kwargs, folder, _stopping(segments))
+    steps = features.steps
+    if series or (model is not None and windows):
+        steps += reshape(
+            features,
+            series=settings if series else None,
+            d_feat=d_feat,
+            at=kwargs.at("d_feat"),
+            alpha360=handler.values["class"].startswith("Alpha360"),
+        )
+    steps = make_pipeline(*steps).steps
+    if model is None:
+        _tell_why(task, reason, features.label_method)
+    else:
+        steps.append(("model", _for_labels(model, features.label_method)))
     _tell_fit_days(handler, features, segments["train"])
 
     init = whole.section("qlib_init", {})
@@ -222,7 +255,8 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
     settings.skip_rest("skattn has no such dataset setting")
     _account_for_the_rest(whole)
     return Bunch(
-        pipeline=Pipeline([*make_pipeline(*steps).steps, ("model", regressor)]),
+        pipeline=Pipeline(steps),
+        model=model,
         label=features.label,
         cv=cv,
         data=data,
@@ -276,6 +310,32 @@ def _stopping(segments: dict[str, tuple]) -> dict[str, Any]:
         ends = np.array([first, last + pd.Timedelta(days=1)], dtype="datetime64[D]")
         days[name] = max(int(np.busday_count(*ends)), 1)
     return {"validation_fraction": round(days["valid"] / sum(days.values()), 4)}
+
+
+def _for_labels(model: Any, method: str | None) -> Any:
+    """Let ``fit`` take labels as the workflow has them, and the valid segment by name."""
+    taken = signature(model.fit).parameters
+    with config_context(enable_metadata_routing=True):
+        # Takes effect only with metadata routing enabled: see the notes on the valid segment.
+        if {"X_val", "y_val"} <= set(taken):
+            model.set_fit_request(X_val=True, y_val=True)
+        elif {"eval_X", "eval_y"} <= set(taken):
+            model.set_fit_request(eval_X="X_val", eval_y="y_val")
+    if method is None and takes_unlabelled(model):
+        return model
+    return CrossSectionalTarget(model, method)
+
+
+def _tell_why(task: Section, reason: str, method: str | None) -> None:
+    """Record why there is no model, and what goes around a model of the user's own."""
+    reason = f"{reason.rstrip('.')}."
+    if method is not None:
+        reason += (
+            f" A model of your own goes to the end of the pipeline as "
+            f"CrossSectionalTarget(model, {method!r}), which scales the label as qlib does."
+        )
+    task.skip("model", reason)
+    task.ledger.untranslated[task.at("model")] = reason
 
 
 def _tell_fit_days(handler: Section, features: Features, train: tuple) -> None:

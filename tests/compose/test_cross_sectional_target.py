@@ -83,6 +83,13 @@ class Strict(Recorder):
         return tags
 
 
+class Renamed(Strict):
+    """One whose validation rows have LightGBM's names."""
+
+    def fit(self, X, y, eval_X=None, eval_y=None):
+        return super().fit(X, y, X_val=eval_X, y_val=eval_y)
+
+
 class Bagging(Strict):
     """An ensemble, which has an estimator, and checks the labels itself."""
 
@@ -209,12 +216,46 @@ def test_labels_of_validation_are_scaled_by_their_own_days(known):
         model.fit(X, y, X_val=X[-201:-1], y_val=y_val)
 
 
-def test_validation_rows_are_not_cut_to_the_labelled_ones_of_x(known):
+def test_validation_rows_are_cut_to_their_own_labelled_ones(known):
     X, y = known
-    model = CrossSectionalTarget(Strict()).fit(X, y, X_val=X, y_val=y)
-    assert len(model.regressor_.given_[0]) < len(X)
-    assert model.regressor_.val_[0] is X
-    assert_allclose(model.regressor_.val_[1], scale_days_by_hand(y, "rank"), atol=1e-12)
+    # As many rows as X has, labelled in other rows.
+    y_val = y.fillna(0.1).where(np.arange(len(y)) % 7 > 0)
+    rows = y_val.notna()
+    model = CrossSectionalTarget(Strict()).fit(X, y, X_val=X, y_val=y_val)
+    assert_frame_equal(model.regressor_.given_[0], X[y.notna()])
+    assert_frame_equal(model.regressor_.val_[0], X[rows])
+    assert_allclose(model.regressor_.val_[1], scale_days_by_hand(y_val, "rank")[rows], atol=1e-12)
+    inner = make_pipeline("passthrough", Strict())
+    inner = CrossSectionalTarget(inner).fit(X, y, strict__X_val=X, strict__y_val=y_val)
+    assert_frame_equal(inner.regressor_[-1].val_[0], X[rows])
+
+
+def test_validation_rows_by_other_names_are_cut_too(known):
+    X, y = known
+    y_val = y.fillna(0.1).where(np.arange(len(y)) % 7 > 0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        renamed = Renamed().set_fit_request(eval_X="X_val", eval_y="y_val")
+        model = CrossSectionalTarget(renamed).fit(X, y, X_val=X, y_val=y_val)
+    given_X, given_y = model.regressor_.val_
+    assert_frame_equal(given_X, X[y_val.notna()])
+    assert given_y.index.equals(given_X.index)
+
+
+def test_the_label_as_it_is(known):
+    """Without a method, rows without a label are all that the regressor is spared."""
+    X, y = known
+    rows = y.notna()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = CrossSectionalTarget(Strict(), None).fit(X.to_numpy(), y.to_numpy())
+        takes_all = CrossSectionalTarget(Recorder(), None).fit(X, y, X_val=X, y_val=y)
+    assert_array_equal(model.regressor_.given_[0], X[rows])
+    assert_array_equal(model.regressor_.given_[1], y[rows])
+    assert_array_equal(takes_all.regressor_.given_[1], y)
+    assert takes_all.regressor_.given_[1].attrs == y.attrs
+    assert takes_all.regressor_.val_[0] is X
+    with pytest.raises(ValueError, match=r"y has no label to train on: 1811 are NaN"):
+        model.fit(X, y * np.nan)
 
 
 def test_a_fit_that_fails_leaves_the_last_one(known):

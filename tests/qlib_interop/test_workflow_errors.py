@@ -26,18 +26,8 @@ BAD = {
         ValueError,
         r"task\.model\.class\b.*\bmodule_path, kwargs\b",
     ),
-    "class": (
-        "task.model.class",
-        "LGBModel",
-        ValueError,
-        r"task\.model\.class\b.*'LGBModel'.*\bALSTM\b.*pytorch_alstm\b",
-    ),
-    "module": (
-        "task.model.module_path",
-        "qlib.contrib.model.pytorch_sfm_ts",
-        ValueError,
-        r"task\.model\.class\b.*'GRU'.*'qlib.contrib.model.pytorch_sfm_ts'",
-    ),
+    "class": ("task.model.class", 3, TypeError, r"task\.model\.class\b.*\b3\b"),
+    "module": ("task.model.module_path", None, TypeError, r"task\.model\.module_path\b.*None"),
     "hidden text": (
         f"{MODEL_KWARGS}.hidden_size",
         "abc",
