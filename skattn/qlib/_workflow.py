@@ -334,7 +334,7 @@ def _tell_why(task: Section, reason: str, method: str | None) -> None:
             f" A model of your own goes to the end of the pipeline as "
             f"CrossSectionalTarget(model, {method!r}), which scales the label as qlib does."
         )
-    task.skip("model", reason)
+    task.skip("model", f"there is no model: see {task.at('model')}")
     task.ledger.untranslated[task.at("model")] = reason
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
+import sklearn
 from helpers import SELECTED20, flat_windows, qlib_processor
 from numpy.testing import assert_allclose
 
@@ -122,6 +125,26 @@ def test_defaults_are_those_of_qlibs_signatures(config, module):
         assert model.rnn == signature["base_model"].default.lower()
 
 
+def test_lightgbms_defaults_are_those_of_qlibs_signature(config):
+    pytest.importorskip("lightgbm")
+    theirs = importlib.import_module("qlib.contrib.model.gbdt").LGBModel
+    signature = inspect.signature(theirs.__init__).parameters
+    workflow = load_workflow(of_lightgbm(config("gru", {}, "Alpha158"), {}))
+    assert workflow.model.objective == signature["loss"].default
+    assert workflow.model.n_estimators == signature["num_boost_round"].default
+    reason = workflow.untranslated["task.model.kwargs.early_stopping_rounds"]
+    assert f"early_stopping_round={signature['early_stopping_rounds'].default})" in reason
+
+
+def of_lightgbm(settings, kwargs):
+    settings["task"]["model"] = {
+        "class": "LGBModel",
+        "module_path": "qlib.contrib.model.gbdt",
+        "kwargs": kwargs,
+    }
+    return settings
+
+
 @pytest.fixture(scope="module")
 def handlers(provider, open_provider):
     open_provider(provider)
@@ -220,3 +243,48 @@ def test_windows_are_those_of_qlibs_sampler(config, handlers):
     order = later.index.get_indexer(sampler.get_index())
     assert sorted(order) == list(range(len(later)))
     assert_allclose(np.asarray(steps.transform(later))[order], theirs, rtol=2e-4, atol=2e-4)
+
+
+def test_lightgbm_predicts_as_qlibs_does(config, handlers, monkeypatch):
+    """Alpha158 with qlib's default processors, stopped early on the valid segment."""
+    lightgbm = pytest.importorskip("lightgbm", minversion="4.7")
+    gbdt = importlib.import_module("qlib.contrib.model.gbdt")
+    monkeypatch.setattr(gbdt, "R", SimpleNamespace(log_metrics=lambda *args, **kwargs: None))
+    kwargs = {"learning_rate": 0.05, "num_leaves": 8, "lambda_l2": 1.0, "num_threads": 1}
+    kwargs |= {"num_boost_round": 60, "early_stopping_rounds": 20, "colsample_bytree": 0.9}
+    settings = of_lightgbm(config("gru", {}, "Alpha158"), kwargs)
+    of_dataset = settings["task"]["dataset"]["kwargs"]
+    first, last = of_dataset["segments"]["test"]
+    later = pd.bdate_range(first, last)
+    middle = f"{later[len(later) // 2]:%Y-%m-%d}"
+    of_dataset["segments"]["valid"] = [first, middle]
+    of_dataset["segments"]["test"] = [last, last]
+    dataset = pytest.importorskip("qlib.data.dataset").DatasetH(
+        handler=handlers.Alpha158(**of_dataset["handler"]["kwargs"]),
+        segments=of_dataset["segments"],
+    )
+    theirs = gbdt.LGBModel(**kwargs)
+    curves = {}
+    theirs.fit(dataset, verbose_eval=0, evals_result=curves)
+    expected = theirs.predict(dataset, "valid")
+
+    workflow = load_workflow(settings)
+    assert isinstance(workflow.model, lightgbm.LGBMRegressor)
+    ohlcv = read_provider(**workflow.data)
+    y = workflow.label(ohlcv)
+    days = ohlcv.index.get_level_values("datetime")
+    # qlib does not purge.
+    train, valid = days < first, (days >= first) & (days <= middle)
+    pipeline = workflow.pipeline.set_params(model__regressor__early_stopping_round=20)
+    with sklearn.config_context(enable_metadata_routing=True):
+        pipeline.set_params(transform_input=["X_val"])
+        pipeline.fit(ohlcv[train], y[train], X_val=ohlcv[valid], y_val=y[valid])
+    ours = pd.Series(pipeline.predict(ohlcv), ohlcv.index)[expected.index]
+    fitted = pipeline["model"].regressor_
+    losses = fitted.evals_result_["valid_0"]["l2"]
+    assert len(losses) > 20
+    # Features that differ in their last bits may fall into another bin.
+    assert_allclose(losses, curves["valid"]["l2"], rtol=1e-3)
+    assert fitted.best_iteration_ == theirs.model.best_iteration
+    assert ours.std() > 0
+    assert np.corrcoef(ours, expected)[0, 1] > 0.99

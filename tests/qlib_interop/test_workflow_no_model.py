@@ -68,7 +68,7 @@ def test_an_unknown_class_leaves_the_rest(of_158, provider, days):
     ):
         assert part in reason
     for key in ("class", "module_path", "kwargs.d_feat", "kwargs.pretrain"):
-        assert workflow.untranslated[f"task.model.{key}"] == reason
+        assert "see task.model" in workflow.untranslated[f"task.model.{key}"]
     told = set(workflow.translated) | set(workflow.untranslated)
     assert {key for key in told - keys_of_settings(settings) if "default" not in key} == {
         "task.model"
