@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from skattn.parameters import shown
 from skattn.plugins import get_model, list_models
 from skattn.qlib._lightgbm import import_lightgbm, make_lightgbm
 from skattn.qlib._models import MODELS, make_regressor
@@ -72,7 +73,7 @@ def find_model(section: Section) -> Translation:
     known += [" of ".join(reversed(each.split(":"))) for spec in specs for each in spec.qlib]
     known.append(" of ".join(reversed(LIGHTGBM.split(":"))))
     raise NoModelError(
-        f"no model here stands for {name!r} of {module!r}. There are models for: "
+        f"no model here stands for {shown(name)} of {shown(module)}. There are models for: "
         f"{', '.join(sorted(known))}. A plugin's model stands for the class if its author says "
-        f"ModelSpec(qlib=({sought!r},))."
+        f"ModelSpec(qlib=({shown(sought)},))."
     )
