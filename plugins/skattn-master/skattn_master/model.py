@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import ClassVar
 
 import torch
@@ -12,7 +13,6 @@ from skattn.kernels import sinusoids
 from skattn_master.attention import Attention
 
 Maps = dict[str, torch.Tensor]
-PUBLISHED_STEPS = 100  # as many positions as published weights have
 
 
 class MASTER(nn.Module):
@@ -23,11 +23,13 @@ class MASTER(nn.Module):
     """
 
     cross_sectional = True
-    attention_axes: ClassVar[dict[str, tuple[str, ...]]] = {
+    attention_axes: ClassVar[dict] = {
+        "gate": ("feature",),
         "time": ("head", "query", "key"),
         "stocks": ("head", "lag", "stock"),
         "aggregation": ("lag",),
     }
+    attention_sums: ClassVar[dict] = {"gate": ()}  # to the number of features
 
     def __init__(
         self,
@@ -40,11 +42,11 @@ class MASTER(nn.Module):
         super().__init__()
         (n_steps, n_features), (size, *heads) = shape, sizes
         self.n_own, self.beta = n_features - n_market, beta
-        if n_market:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of torch, where there is no market column
             self.feature_gate = nn.ModuleDict({"trans": nn.Linear(n_market, self.n_own)})
-            self.attention_axes = {"gate": ("feature",), **self.attention_axes}
         positions, mean = nn.Module(), nn.Linear(size, size, bias=False)
-        positions.register_buffer("pe", sinusoids(max(n_steps, PUBLISHED_STEPS), size))
+        positions.register_buffer("pe", sinusoids(max(n_steps, 100), size))  # as published
         over_time = Attention(size, heads[0], dropouts[0], scale=1.0)
         over_stocks = Attention(size, heads[1], dropouts[1], scale=(size / heads[1]) ** -0.5)
         layers = [nn.Linear(self.n_own, size), positions, over_time, over_stocks]
@@ -60,12 +62,11 @@ class MASTER(nn.Module):
 
     def _forward(self, x: torch.Tensor, present: torch.Tensor) -> tuple[torch.Tensor, Maps]:
         linear, positions, over_time, over_stocks, mean, out = self.layers
-        x, market, maps = x[..., : self.n_own], x[:, :, -1, self.n_own :], {}
-        if market.shape[-1]:
-            scores = self.feature_gate["trans"](market) / self.beta
-            maps["gate"] = self.n_own * scores.softmax(-1)
-            x = x * maps["gate"][:, :, None]
-        steps, maps["time"] = over_time(linear(x) + positions.pe[: x.shape[2]])
+        x, market = x[..., : self.n_own], x[:, :, -1, self.n_own :]
+        scores = self.feature_gate["trans"](market) / self.beta
+        maps = {"gate": self.n_own * scores.softmax(-1)}
+        x = linear(x * maps["gate"][:, :, None]) + positions.pe[: x.shape[2]]
+        steps, maps["time"] = over_time(x)
         across, weights = over_stocks(steps.transpose(1, 2), present[:, None, None, None])
         maps["stocks"] = weights.permute(0, 3, 2, 1, 4)
         steps = across.transpose(1, 2)
@@ -89,7 +90,7 @@ class MASTERRegressor(CrossSectionalRegressor):
         at_least=0,
         doc="""
             Columns at the end of the windows that tell of the day's market, read at the last step:
-            21 for each market of ``MarketInformation``, 63 in the original. 0: no gate.""",
+            21 for each market of ``MarketInformation``, 63 in the original. 0: a constant gate.""",
     )
     d_model: int = parameter(256, at_least=1, doc="Size of a step, a multiple of both nheads.")
     t_nhead: int = parameter(4, at_least=1, doc="Heads of the attention over time.")
@@ -110,11 +111,9 @@ class MASTERRegressor(CrossSectionalRegressor):
                 f"stock's; the windows have only {n_features} feature(s). "
                 f"skattn_master.MarketInformation appends 21 columns for each market."
             )
-        for name in ("t_nhead", "s_nhead"):
-            if self.d_model % getattr(self, name):
-                raise ValueError(
-                    f"d_model must be a multiple of {name}, because each head has as many columns; "
-                    f"got d_model={self.d_model} and {name}={getattr(self, name)}."
-                )
+        for name, n_heads in (("t_nhead", self.t_nhead), ("s_nhead", self.s_nhead)):
+            if self.d_model % n_heads:
+                got = f"d_model={self.d_model} and {name}={n_heads}"
+                raise ValueError(f"d_model must be a multiple of {name}; got {got}.")
         shape, sizes = (n_steps, n_features), (self.d_model, self.t_nhead, self.s_nhead)
         return MASTER(shape, self.n_market, sizes, (self.t_dropout, self.s_dropout), self.beta)
