@@ -9,14 +9,14 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import RegressorTags, Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
+from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from skattn.compose._routing import is_named, known_predict_params, route
 from skattn.compose._scaled_label import scale_label
 from skattn.compose._unlabelled import drop_unlabelled
 from skattn.metrics import rank_ic_score
 from skattn.panel import align_y, days_of, instruments_of
-from skattn.parameters import MISSING, DeclaredParameters, parameter, shown
+from skattn.parameters import MISSING, DeclaredParameters, check_numbers, parameter, shown
 from skattn.preprocessing import METHODS
 from skattn.utils import PanelRegressorTags, takes_unlabelled
 
@@ -234,7 +234,7 @@ class CrossSectionalTarget(
         predicted = self.predict(X, **known_params)
         if known is None:
             known = np.zeros(len(y), dtype="datetime64[D]")
-        return rank_ic_score(column_or_1d(y), predicted, days=known)
+        return rank_ic_score(check_numbers("y", y), predicted, days=known)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing to the regressor; this estimator itself can request ``days``.

@@ -13,10 +13,12 @@ from sklearn.utils import Bunch
 from skattn.datasets._simulation import Component, simulate
 from skattn.labels import make_label
 from skattn.panel.internal import read_day
-from skattn.parameters import check_value
+from skattn.parameters import check_value, shown
 
 # Number of past periods from which a cycle is read.
 CYCLES = 2
+# Larger numbers are slips that would fill the memory. 150,000 business days are 575 years.
+MAX_DAYS, MAX_CELLS = 150_000, 100_000_000
 
 
 def make_market(
@@ -154,21 +156,23 @@ def make_market(
         ("reversal_lookback", reversal_lookback),
         ("sector_lookback", sector_lookback),
     ):
-        check_value(name, days, "int", at_least=1)
-    for name, strength in (
-        ("momentum", momentum),
-        ("reversal", reversal),
-        ("sector", sector),
-        ("periodic", periodic),
-        ("lagged", lagged),
-    ):
+        check_value(name, days, "int", at_least=1, at_most=MAX_DAYS)
+    momentum, reversal, sector, periodic, lagged = (
         check_value(name, strength, "float", at_least=0, at_most=1)
+        for name, strength in (
+            ("momentum", momentum),
+            ("reversal", reversal),
+            ("sector", sector),
+            ("periodic", periodic),
+            ("lagged", lagged),
+        )
+    )
     for name, share in (("late_listings", late_listings), ("missing_days", missing_days)):
         check_value(name, share, "float", at_least=0, below=1)
-    n_stocks = check_value("n_stocks", n_stocks, "int", at_least=2)
-    n_days = check_value("n_days", n_days, "int", at_least=3)
+    n_stocks = check_value("n_stocks", n_stocks, "int", at_least=2, at_most=MAX_CELLS)
+    n_days = check_value("n_days", n_days, "int", at_least=3, at_most=MAX_DAYS)
     n_sectors = check_value("n_sectors", n_sectors, "int | None", at_least=2)
-    lag = check_value("lag", lag, "int", at_least=0)
+    lag = check_value("lag", lag, "int", at_least=0, at_most=MAX_DAYS)
     check_value("periods", periods, "list", instance_of=(list, tuple))
     components = _components(
         momentum=(momentum, range(reversal_lookback, momentum_lookback)),
@@ -186,7 +190,12 @@ def make_market(
     _check_n_days(n_days, components)
     if start is None:
         raise ValueError("start must be a date such as '2010-01-04'; got None.")
-    calendar = pd.bdate_range(read_day("start", start, last=False), periods=n_days)
+    if n_stocks * n_days > MAX_CELLS:
+        raise ValueError(
+            f"n_stocks * n_days must be at most {MAX_CELLS:,}, so that the market fits into "
+            f"memory; got {n_stocks:,} * {n_days:,}."
+        )
+    calendar = _calendar(start, n_days)
 
     rng = _generator(random_state)
     sector_of = rng.permutation(n_stocks) % n_sectors
@@ -239,7 +248,7 @@ def _cycle_lags(periods: Sequence[int]) -> list[int]:
         if not isinstance(period, Integral) or period < 2:
             raise ValueError(
                 f"periods must hold ints of at least 2, because a label lies two days ahead; "
-                f"got {period!r} in {periods!r}."
+                f"got {shown(period)} in {shown(periods)}."
             )
     return [k * int(period) - 2 for period in periods for k in range(1, CYCLES + 1)]
 
@@ -252,6 +261,17 @@ def _check_n_days(n_days: int, components: list[Component]) -> None:
                 f"n_days must be at least {lookback + 3}: the component {component.name!r} looks "
                 f"{lookback} returns back, and a label lies two days ahead; got {n_days}."
             )
+
+
+def _calendar(start: Any, n_days: int) -> pd.DatetimeIndex:
+    day = read_day("start", start, last=False)
+    try:
+        return pd.bdate_range(day, periods=n_days)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            f"n_days={n_days:,} business days from start={day.date()} lead to dates that pandas "
+            f"cannot hold: {error}"
+        ) from error
 
 
 def _generator(random_state: Any) -> np.random.Generator:

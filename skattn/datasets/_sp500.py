@@ -9,6 +9,7 @@ from sklearn.utils import Bunch
 
 from skattn.labels import make_label
 from skattn.panel.internal import read_day
+from skattn.parameters import shown
 
 _DESCR = """\
 Closing prices of 20 stocks of the S&P 500, {first} to {last}: {n_rows} rows.
@@ -76,8 +77,8 @@ def load_sp500(*, start: Any = None, end: Any = None) -> Bunch:
     kept = prices.loc[first:last]
     if kept.empty:
         raise ValueError(
-            f"No trading day lies between start={start!r} and end={end!r}; the prices go from "
-            f"{prices.index[0].date()} to {prices.index[-1].date()}."
+            f"No trading day lies between start={shown(start)} and end={shown(end)}; the prices go "
+            f"from {prices.index[0].date()} to {prices.index[-1].date()}."
         )
     kept = kept.sort_index(axis="columns")
     index = pd.MultiIndex.from_product([kept.index, kept.columns])

@@ -7,13 +7,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.base import SequenceRegressor
 from skattn.compose import CrossSectionalTarget
+from skattn.parameters import as_array, shown
 from skattn.training import Samples
+
+NEEDED = (
+    "attention_weights needs as estimator a fitted skattn regressor, a Pipeline that ends in a "
+    "skattn regressor, or a search or CrossSectionalTarget over either"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +49,19 @@ class AttentionMap:
     values: np.ndarray
     axes: tuple[str, ...]
     labels: tuple[pd.Index, ...]
+
+    def __post_init__(self) -> None:
+        """Check that there is a name and an index for each axis."""
+        values = as_array("values", self.values)
+        object.__setattr__(self, "values", values)
+        for name, kind in (("axes", str), ("labels", pd.Index)):
+            found = getattr(self, name)
+            is_tuple = isinstance(found, tuple) and all(isinstance(each, kind) for each in found)
+            if not is_tuple or len(found) != values.ndim:
+                raise TypeError(
+                    f"{name} must be a tuple of {values.ndim} {kind.__name__}, one for each axis "
+                    f"of values; got {shown(found)}."
+                )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """Give the weights as an array."""
@@ -123,6 +143,8 @@ def attention_weights(
 
 def _unwrap(estimator: Any, X: Any) -> tuple[SequenceRegressor, Any]:
     """Find the regressor, and transform X to the regressor's input."""
+    if not isinstance(estimator, BaseEstimator):
+        raise TypeError(f"{NEEDED}; got {shown(estimator)}.")
     check_is_fitted(estimator)
     if hasattr(estimator, "best_estimator_"):
         return _unwrap(estimator.best_estimator_, X)
@@ -133,11 +155,7 @@ def _unwrap(estimator: Any, X: Any) -> tuple[SequenceRegressor, Any]:
     if isinstance(estimator, CrossSectionalTarget):
         return _unwrap(estimator.regressor_, X)
     if not isinstance(estimator, SequenceRegressor):
-        raise TypeError(
-            f"attention_weights needs a skattn regressor, a Pipeline that ends in a skattn "
-            f"regressor, or a search or CrossSectionalTarget over either; got "
-            f"{type(estimator).__name__}."
-        )
+        raise TypeError(f"{NEEDED}; got {type(estimator).__name__}.")
     return estimator, X
 
 

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skattn.panel._fill import FillRows
+from skattn.panel._index import check_index
 from skattn.panel._layout import lay_out
-from skattn.panel._windows import WindowArray
+from skattn.panel._windows import MAX_LENGTH, WindowArray
+from skattn.parameters import as_floats, check_value, shown
+
+FILL_METHODS = ("none", "ffill", "ffill+bfill")
 
 
 def build_windows(
@@ -51,9 +56,19 @@ def build_windows(
     Returns
     -------
     windows : WindowArray of shape (N, length, F)
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is of another kind, or ``values`` and ``index`` differ in length.
     """
-    values = values if values.dtype.kind == "f" else values.astype(np.float64)
-    known, earlier = (values[:0], index[:0]) if memory is None else memory
+    values = as_floats("values", values, n_dims=2)
+    check_value("length", length, "int", at_least=1, at_most=MAX_LENGTH)
+    check_value("fill_method", fill_method, "str", one_of=FILL_METHODS)
+    _check_keys("index", values, index)
+    known, earlier = (values[:0], index[:0]) if memory is None else _read_memory(memory, values)
+    if calendar is not None and not isinstance(calendar, pd.DatetimeIndex):
+        raise TypeError(f"calendar must be a DatetimeIndex or None; got {shown(calendar)}.")
     layout = lay_out(index, earlier=earlier, calendar=calendar)
     table = layout.table(values, known.reshape(len(earlier), values.shape[1]))
     n_earlier = len(earlier)
@@ -67,3 +82,24 @@ def build_windows(
         fields=fields,
         fill=fill,
     )
+
+
+def _read_memory(memory: Any, values: np.ndarray) -> tuple[np.ndarray, pd.MultiIndex]:
+    if not isinstance(memory, tuple) or len(memory) != 2:
+        raise TypeError(f"memory must be a pair of values and index, or None; got {shown(memory)}.")
+    known = as_floats("memory[0]", memory[0], n_dims=2)
+    if len(known) and known.shape[1] != values.shape[1]:
+        raise ValueError(
+            f"memory must have the {values.shape[1]} columns of values; got {known.shape[1]}."
+        )
+    _check_keys("memory[1]", known, memory[1])
+    return known, memory[1]
+
+
+def _check_keys(name: str, values: np.ndarray, index: Any) -> None:
+    """Check that there is one (datetime, instrument) key for each row of values."""
+    if not isinstance(index, pd.MultiIndex):
+        raise TypeError(f"{name} must be a (datetime, instrument) MultiIndex; got {shown(index)}.")
+    check_index(index, name)
+    if len(index) != len(values):
+        raise ValueError(f"{name} has {len(index)} keys for {len(values)} rows.")

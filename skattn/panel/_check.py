@@ -7,12 +7,14 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 
 from skattn.panel._index import check_index
 from skattn.panel._kind import check_input_kind
 from skattn.panel._windows import WindowArray
+from skattn.parameters import as_array, as_floats, shown
 
 FLOATS = (np.float64, np.float32)
 
@@ -53,20 +55,12 @@ def check_panel_input(
         X is empty, not numeric, infinite or badly indexed, or its shape differs from the fitted
         shape.
     """
-    if not isinstance(X, pd.DataFrame) and isinstance(
-        nw.from_native(X, pass_through=True), (nw.DataFrame, nw.LazyFrame)
-    ):
-        raise TypeError(
-            f"X is a table of type {type(X).__module__.split('.')[0]}.{type(X).__name__}, which "
-            f"has no index of stocks and days. Convert X to pandas with skattn.from_long."
-        )
-    n_dims = (X if hasattr(X, "ndim") else np.asarray(X)).ndim
+    X = _read_input(X)
+    n_dims = X.ndim
     if n_dims > 3:
         raise ValueError(
             f"X has {n_dims} dimensions; use three for windows (N, T, F) or two for series (N, T)."
         )
-    if getattr(getattr(X, "dtype", None), "kind", None) in ("m", "M"):
-        raise TypeError(f"X must hold numbers; got {X.dtype}.")
     check_input_kind(estimator, X, reset=reset, by_index=by_index)
     if n_dims != 3:
         if reset:
@@ -79,10 +73,7 @@ def check_panel_input(
                     f"X has no columns: 0 feature(s) (shape={X.shape}) while a minimum of 1 is "
                     f"required."
                 )
-            check_numeric(X)
-            if X.dtypes.map(pd.api.types.is_object_dtype).any():
-                # float() cannot convert pandas.NA.
-                X = X.where(X.notna(), np.nan)
+            X = _read_table(X)
         return validate_data(estimator, X, reset=reset, dtype=dtype, ensure_all_finite="allow-nan")
     if not isinstance(X, WindowArray):
         X = check_array(X, dtype=dtype, allow_nd=True, ensure_all_finite="allow-nan")
@@ -113,11 +104,47 @@ def check_panel_input(
     return X
 
 
+def _read_input(X: Any) -> Any:
+    """Give a DataFrame, windows, a sparse matrix or an array; arrays of objects become floats."""
+    if isinstance(X, (pd.DataFrame, WindowArray)) or issparse(X):
+        return X
+    if isinstance(nw.from_native(X, pass_through=True), (nw.DataFrame, nw.LazyFrame)):
+        raise TypeError(
+            f"X is a table of type {type(X).__module__.split('.')[0]}.{type(X).__name__}, which "
+            f"has no index of stocks and days. Convert X to pandas with skattn.from_long."
+        )
+    X = as_array("X", X)
+    if X.dtype.kind in "mMV":
+        raise TypeError(f"X must hold numbers; got {X.dtype}.")
+    return as_floats("X", X) if X.dtype.kind in "OSU" else X
+
+
+def _read_table(X: pd.DataFrame) -> pd.DataFrame:
+    """Check the columns, and convert columns of objects and sparse columns to floats."""
+    if not X.columns.is_unique:
+        double = X.columns[X.columns.duplicated()].unique()
+        raise ValueError(f"X has more than one column {', '.join(map(repr, double[:3]))}.")
+    check_numeric(X)
+    kinds = [isinstance(kind, pd.SparseDtype) or kind.kind == "O" for kind in X.dtypes]
+    if not any(kinds):
+        return X
+    floats = {}
+    for place in np.flatnonzero(kinds).tolist():
+        column = X.iloc[:, place]
+        # float() cannot convert pandas.NA.
+        known = column.where(column.notna(), np.nan).to_numpy()
+        floats[place] = as_floats(f"The column {shown(column.name)} of X", known)
+    columns = {
+        place: floats[place] if place in floats else X.iloc[:, place] for place in range(X.shape[1])
+    }
+    return pd.DataFrame(columns, index=X.index).set_axis(X.columns, axis=1)
+
+
 def check_numeric(X: pd.DataFrame) -> None:
     """Raise a ValueError that names the columns of X that are not numeric."""
     # scikit-learn converts object columns itself and reports the value that fails.
     bad = [
-        f"{name!r} ({kind})"
+        f"{shown(name)} ({kind})"
         for name, kind in X.dtypes.items()
         if not (pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_object_dtype(kind))
     ]

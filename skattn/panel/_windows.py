@@ -11,9 +11,12 @@ import pandas as pd
 from skattn.panel._fill import FillRows
 from skattn.panel._index import days_of, instruments_of
 from skattn.panel._transforms import TimeSteps, Transform
+from skattn.parameters import as_array, as_floats, as_whole_numbers, check_value, shown
 
 # Number of windows gathered at a time for the whole array; limits the temporary memory.
 CHUNK = 8192
+# Largest number of steps of a window: larger numbers are slips that would fill the memory.
+MAX_LENGTH = 100_000
 
 
 class WindowArray:
@@ -42,6 +45,12 @@ class WindowArray:
         Functions that are applied in this order to each gathered batch.
     fill : FillRows, default=None
         Rows to read in place of rows without values. None gathers the rows unchanged.
+
+    Raises
+    ------
+    TypeError, ValueError
+        The table holds no real numbers, an end or a start is no row of the table, a start lies
+        behind its end, or an argument is of another kind.
 
     Attributes
     ----------
@@ -84,34 +93,43 @@ class WindowArray:
         transforms: Sequence[Transform] = (),
         fill: FillRows | None = None,
     ) -> None:
-        self._table = np.ascontiguousarray(table)
-        self._ends = np.asarray(ends)
-        if self._ends.dtype.kind not in "iu" and len(self._ends):
-            raise ValueError(f"ends must be integers; got {self._ends.dtype}.")
-        if self._ends.dtype.kind != "i":
-            self._ends = self._ends.astype(np.int64)
-        self._starts = np.zeros_like(self._ends) if starts is None else np.asarray(starts)
+        self._table = np.ascontiguousarray(as_floats("table", table, n_dims=2))
+        self._ends = as_whole_numbers("ends", ends)
+        self._starts = (
+            np.zeros_like(self._ends) if starts is None else as_whole_numbers("starts", starts)
+        )
+        self._length = check_value("length", length, "int", at_least=1, at_most=MAX_LENGTH)
         self.index = index
-        if self._table.ndim != 2 or self._ends.ndim != 1 or len(self._starts) != len(self._ends):
+        self.transforms = _read_transforms(transforms)
+        self.fields = _read_fields(fields, self._table.shape[1], bool(self.transforms))
+        if fill is not None and not isinstance(fill, FillRows):
+            raise TypeError(f"fill must be FillRows or None; got {shown(fill)}.")
+        self._fill = fill
+        self._check_rows()
+
+    def _check_rows(self) -> None:
+        """Check that the ends, the starts and the index belong to the table and to each other."""
+        n_windows = len(self._ends)
+        if len(self._starts) != n_windows:
             raise ValueError(
-                f"A WindowArray needs a table of two dimensions, and one end and one start per "
-                f"window; got a table of shape {self._table.shape}, {self._ends.shape} ends and "
-                f"{self._starts.shape} starts."
+                f"A WindowArray needs one start per window; got {self._starts.shape} starts and "
+                f"{self._ends.shape} ends."
             )
-        if index is not None and len(index) != len(self._ends):
-            raise ValueError(f"index has {len(index)} labels for {len(self._ends)} windows.")
-        if isinstance(length, bool) or not isinstance(length, (int, np.integer)) or length < 1:
-            raise ValueError(f"length must be a positive int; got {length!r}.")
-        if len(self._ends) and not 0 <= self._ends.min() <= self._ends.max() < len(self._table):
+        if self.index is not None:
+            if not isinstance(self.index, pd.Index):
+                raise TypeError(f"index must be a pandas Index or None; got {shown(self.index)}.")
+            if len(self.index) != n_windows:
+                raise ValueError(f"index has {len(self.index)} labels for {n_windows} windows.")
+        if n_windows and not 0 <= self._ends.min() <= self._ends.max() < len(self._table):
             raise ValueError(
                 f"ends must be row numbers of the table, from 0 to {len(self._table) - 1}; got "
                 f"{self._ends.min()} to {self._ends.max()}."
             )
-        names = [f"x{f}" for f in range(self._table.shape[-1])] if fields is None else fields
-        self.fields = tuple(names)
-        self.transforms = tuple(transforms)
-        self._length = length
-        self._fill = fill
+        if n_windows and (self._starts.min() < 0 or (self._starts > self._ends).any()):
+            raise ValueError(
+                "starts must be row numbers of the table, none behind the end of its window; got "
+                f"{self._starts.min()} to {self._starts.max()}."
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -159,10 +177,7 @@ class WindowArray:
         if rest:
             return np.asarray(self[rows])[(slice(None), *rest)]
         if not isinstance(rows, slice):
-            rows = np.asarray(rows)
-            if rows.ndim != 1:
-                raise IndexError(f"Index windows with a slice, a mask or a list; got {rows!r}.")
-            rows = rows.astype(np.int64) if rows.size == 0 else rows
+            rows = self._read_rows(rows)
         return WindowArray(
             self._table,
             self._ends[rows],
@@ -245,6 +260,8 @@ class WindowArray:
         -------
         batch : ndarray of shape (B, T, F)
         """
+        if not isinstance(rows, slice):
+            rows = self._read_rows(rows)
         return self._gather(rows, np.arange(self._length), slice(None))
 
     def gather_step(self, step: int, out: np.ndarray | None = None) -> np.ndarray:
@@ -263,12 +280,31 @@ class WindowArray:
         -------
         values : ndarray of shape (N, F)
         """
+        step = check_value("step", step, "int", at_least=0, at_most=self._length - 1)
         steps = np.array([step, self._length - 1])
         values = np.empty((len(self), len(self.fields)), self.dtype) if out is None else out
         for first in range(0, len(self), CHUNK):
             rows = slice(first, first + CHUNK)
             values[rows] = self._gather(rows, steps, steps)[:, 0]
         return values
+
+    def _read_rows(self, rows: Any) -> np.ndarray:
+        """Read a mask or an array of row numbers."""
+        rows, n_windows = as_array("rows", rows), len(self)
+        if rows.ndim == 1 and rows.size == 0:
+            return rows.astype(np.int64)
+        is_mask = rows.dtype.kind == "b"
+        if rows.ndim != 1 or rows.dtype.kind not in "iub" or (is_mask and len(rows) != n_windows):
+            raise IndexError(
+                f"rows must be a slice, a mask of {n_windows} windows or a list of integers; got "
+                f"{rows.dtype} of shape {rows.shape}."
+            )
+        if not is_mask and not -n_windows <= rows.min() <= rows.max() < n_windows:
+            raise IndexError(
+                f"rows must be numbers of the {n_windows} windows; got {rows.min()} to "
+                f"{rows.max()}."
+            )
+        return rows
 
     def _gather(self, rows: Any, times: np.ndarray, steps: TimeSteps) -> np.ndarray:
         ends, starts = self._ends[rows][:, None], self._starts[rows][:, None]
@@ -288,3 +324,25 @@ class WindowArray:
         for transform in self.transforms:
             batch = transform(batch, steps)
         return batch
+
+
+def _read_fields(fields: Any, n_columns: int, may_change: bool) -> tuple[str, ...]:
+    """Read the names of the fields, as many as columns unless a transform may change that."""
+    if fields is None:
+        return tuple(f"x{f}" for f in range(n_columns))
+    names = tuple(fields) if np.iterable(fields) and not isinstance(fields, str) else ()
+    if not names or not all(isinstance(name, str) for name in names):
+        raise TypeError(f"fields must be a sequence of str, or None; got {shown(fields)}.")
+    if len(names) != n_columns and not may_change:
+        raise ValueError(f"fields must name the {n_columns} columns of the table; got {names}.")
+    return names
+
+
+def _read_transforms(transforms: Any) -> tuple[Transform, ...]:
+    is_sequence = isinstance(transforms, (tuple, list))
+    if not is_sequence or not all(callable(each) for each in transforms):
+        raise TypeError(
+            f"transforms must be a tuple or list of callables, such as skattn.panel.Clip(3.0); "
+            f"got {shown(transforms)}."
+        )
+    return tuple(transforms)

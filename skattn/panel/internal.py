@@ -7,8 +7,10 @@ from skattn.panel._index import index_of, level_codes
 from skattn.panel._kind import check_input_kind, input_kind, is_long
 from skattn.panel._layout import Layout, lay_out
 from skattn.panel._read_dates import read_dates
+from skattn.panel._windows import MAX_LENGTH
 
 __all__ = [
+    "MAX_LENGTH",
     "OHLCV_FIELDS",
     "Day",
     "Layout",

@@ -7,6 +7,7 @@ annotation says of what kind a value is, :func:`parameter` adds what is allowed 
 from dataclasses import MISSING
 
 from skattn.parameters._allowed import InvalidParameterError, Parameter, check_value, shown
+from skattn.parameters._arrays import as_array, as_floats, as_whole_numbers
 from skattn.parameters._declared import DeclaredParameters, parameter, parameters_of
 from skattn.parameters._numbers import check_numbers, from_tensor
 
@@ -15,6 +16,9 @@ __all__ = [
     "DeclaredParameters",
     "InvalidParameterError",
     "Parameter",
+    "as_array",
+    "as_floats",
+    "as_whole_numbers",
     "check_numbers",
     "check_value",
     "from_tensor",

@@ -11,9 +11,9 @@ import pandas as pd
 from joblib import Parallel, delayed
 from sklearn.utils.validation import check_is_fitted
 
-from skattn.panel.internal import OHLCV_FIELDS, Layout, check_panel_input, lay_out
-from skattn.parameters import check_value, parameter
-from skattn.preprocessing._base import single_task
+from skattn.panel.internal import MAX_LENGTH, OHLCV_FIELDS, Layout, check_panel_input, lay_out
+from skattn.parameters import check_value, parameter, shown
+from skattn.preprocessing._base import read_list, single_task
 from skattn.preprocessing._factors import FAMILIES, KBAR, PRICES, StockRows, kbar
 from skattn.preprocessing._ohlcv import OhlcvTransformer
 
@@ -30,6 +30,14 @@ OPERATORS = (
 PREFIXES = {operator: operator for operator in OPERATORS} | {"LOW": "MIN"}
 # Number of rows computed at a time, so that intermediate results stay in the cache.
 CHUNK_ROWS = 1 << 14
+
+# Largest number of threads: larger numbers are slips.
+MAX_JOBS = 1_024
+
+
+def _check_jobs(n_jobs: int | None) -> None:
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0; None means 1, and -1 all processors.")
 
 
 class Alpha158(OhlcvTransformer):
@@ -120,7 +128,7 @@ class Alpha158(OhlcvTransformer):
     include: Sequence[str] | None = parameter(None)
     exclude: Sequence[str] = parameter(())
     columns: Sequence[str] | None = parameter(None)
-    n_jobs: int | None = parameter(None)
+    n_jobs: int | None = parameter(None, at_least=-MAX_JOBS, at_most=MAX_JOBS, check=_check_jobs)
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> Alpha158:
@@ -217,27 +225,25 @@ class Alpha158(OhlcvTransformer):
 
     def _check_parameters(self) -> None:
         self._checked_parameters()
-        lengths = _read_list("lengths", self.lengths)
+        lengths = read_list("lengths", self.lengths)
         if not lengths:
-            raise ValueError(f"lengths must hold at least one length; got {self.lengths!r}.")
+            raise ValueError(f"lengths must hold at least one length; got {shown(self.lengths)}.")
         for length in lengths:
-            check_value("Alpha158: lengths", length, "int", at_least=2)
+            check_value("Alpha158: lengths", length, "int", at_least=2, at_most=MAX_LENGTH)
         for name in ("include", "exclude"):
             allowed = set(PREFIXES) | set(PREFIXES.values())
-            unknown = [
-                each for each in _read_list(name, getattr(self, name)) if each not in allowed
-            ]
+            unknown = _others(read_list(name, getattr(self, name)), allowed)
             if unknown:
                 raise ValueError(
-                    f"{name} must hold names from {', '.join(OPERATORS)}; got {unknown}."
+                    f"{name} must hold names from {', '.join(OPERATORS)}; got {shown(unknown)}."
                 )
-        columns = _read_list("columns", self.columns)
+        columns = read_list("columns", self.columns)
         possible = set(self._all_columns())
-        unknown = [name for name in columns if name not in possible]
+        unknown = _others(columns, possible)
         if unknown:
             raise ValueError(
                 f"columns must hold names such as KLEN, OPEN0, {OPERATORS[0]}{lengths[0]}, with "
-                f"the lengths {lengths}; got {unknown}."
+                f"the lengths {lengths}; got {shown(unknown)}."
             )
         for name, values in (("lengths", lengths), ("columns", columns)):
             if len(set(values)) < len(values):
@@ -335,6 +341,11 @@ def _features(rows: StockRows, wanted: dict[str, int]) -> Iterator[tuple[str, np
                         yield name, values
 
 
+def _others(names: list, allowed: set[str]) -> list:
+    """Return what is none of the allowed names; some values cannot even be looked up in a set."""
+    return [name for name in names if not (isinstance(name, str) and name in allowed)]
+
+
 def _as_slice(rows: np.ndarray) -> np.ndarray | slice:
     """Return consecutive rows as a slice, because numpy copies far faster to a slice."""
     first, last = rows[0], rows[-1]
@@ -386,10 +397,3 @@ def _longest(columns: Sequence[str]) -> int:
     return max(
         (int(_split(name)[1]) for name in columns if name not in (*KBAR, *PRICES)), default=0
     )
-
-
-def _read_list(parameter: str, values: Any) -> list:
-    """Return a parameter as a list, and None as an empty list."""
-    if isinstance(values, str) or not (values is None or np.iterable(values)):
-        raise TypeError(f"{parameter} must be a sequence; got {values!r}.")
-    return [] if values is None else list(values)

@@ -11,9 +11,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.panel import DivideByLatest, TakeFields, WindowArray, build_windows
-from skattn.panel.internal import OHLCV_FIELDS, check_panel_input
-from skattn.parameters import parameter
-from skattn.preprocessing._base import single_task
+from skattn.panel.internal import MAX_LENGTH, OHLCV_FIELDS, check_panel_input
+from skattn.parameters import parameter, shown
+from skattn.preprocessing._base import read_list, single_task
 from skattn.preprocessing._history import last_steps
 from skattn.preprocessing._ohlcv import OhlcvTransformer
 
@@ -100,7 +100,7 @@ class Alpha360(OhlcvTransformer):
     """
 
     fields: Sequence[str] | None = parameter(None, positional=True)
-    length: int = parameter(60, at_least=1)
+    length: int = parameter(60, at_least=1, at_most=MAX_LENGTH)
     layout: str = parameter("windows", one_of=("windows", "columns"))
 
     @single_task
@@ -200,13 +200,13 @@ class Alpha360(OhlcvTransformer):
         self._checked_parameters()
         if self.fields is None:
             return
-        unknown = [field for field in self.fields if field not in OHLCV_FIELDS]
-        if isinstance(self.fields, str) or unknown or len(self.fields) == 0:
+        fields = read_list("fields", self.fields)
+        if not fields or not all(isinstance(each, str) and each in OHLCV_FIELDS for each in fields):
             raise ValueError(
-                f"fields must be a sequence of names from {OHLCV_FIELDS}; got {self.fields!r}."
+                f"fields must be a sequence of names from {OHLCV_FIELDS}; got {shown(self.fields)}."
             )
-        if len(set(self.fields)) < len(self.fields):
-            raise ValueError(f"fields must not hold duplicates; got {self.fields!r}.")
+        if len(set(fields)) < len(fields):
+            raise ValueError(f"fields must not hold duplicates; got {shown(self.fields)}.")
 
     def _sources(self) -> list[str]:
         """Return the fields stored in the windows: the output fields, and close as the divisor."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from skattn.panel.internal import is_long
-from skattn.parameters import DeclaredParameters
+from skattn.parameters import DeclaredParameters, InvalidParameterError, shown
 from skattn.utils import warn_user
 
 
@@ -63,3 +64,16 @@ def check_index_kept(X: Any, y: Any, taken_for: str, *, expected: bool = False) 
             f'flat features before them (Alpha360(layout="columns")) and put SequenceReshaper '
             f"inside."
         )
+
+
+def read_list(parameter: str, values: Any) -> list:
+    """Return a parameter as a list, and None as an empty list.
+
+    An iterator is refused, because a second look would find nothing in the iterator.
+    """
+    if values is None:
+        return []
+    is_plain = isinstance(values, (str, bytes, Iterator)) or not np.iterable(values)
+    if is_plain:
+        raise InvalidParameterError(f"{parameter} must be a sequence; got {shown(values)}.")
+    return list(values)

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel.internal import dates_of
+from skattn.parameters import as_array, shown
 from skattn.utils import warn_user
 
 # No current market has closed for more weekdays in a row, so a longer pause is a cut in the data.
@@ -47,21 +48,26 @@ def check_calendar(calendar: Any, seen: pd.DatetimeIndex) -> pd.DatetimeIndex:
     TypeError, ValueError
         The calendar does not hold dates, or lacks a day of the rows.
     """
+    has_dtype = isinstance(calendar, (pd.Index, pd.Series))
+    given = calendar if has_dtype else as_array("calendar", calendar)
     try:
-        days = dates_of(pd.DatetimeIndex(pd.to_datetime(calendar)))
-    except (ValueError, TypeError) as error:
+        if given.ndim != 1 or given.dtype.kind in "iufbc":
+            # pandas would read numbers as nanoseconds since 1970.
+            raise TypeError(f"{given.dtype} of shape {given.shape}")
+        days = dates_of(pd.DatetimeIndex(pd.to_datetime(given)))
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise TypeError(
             f"calendar must hold the trading days of the market as dates, or be None; got "
-            f"{calendar!r}."
+            f"{shown(calendar)}."
         ) from error
     if len(days) == 0 or days.hasnans:
-        raise ValueError(f"calendar must hold dates, or be None; got {calendar!r}.")
+        raise ValueError(f"calendar must hold dates, or be None; got {shown(calendar)}.")
     dates = dates_of(seen)
     lacking = dates[(dates <= days.max()) & ~dates.isin(days)]
     if len(lacking):
-        shown = ", ".join(str(day.date()) for day in lacking[:3])
+        first = ", ".join(str(day.date()) for day in lacking[:3])
         raise ValueError(
-            f"calendar lacks {len(lacking)} of the days of X: {shown}"
+            f"calendar lacks {len(lacking)} of the days of X: {first}"
             f"{', ...' if len(lacking) > 3 else ''}. It must hold every trading day."
         )
     return days.unique().sort_values()

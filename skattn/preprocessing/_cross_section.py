@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skattn.panel import WindowArray
 from skattn.panel.internal import check_panel_input, level_codes
-from skattn.parameters import parameter
+from skattn.parameters import as_floats, as_whole_numbers, check_value, parameter
 from skattn.preprocessing._base import PanelTransformer, check_index_kept, single_task
 from skattn.preprocessing._history import check_one_stamp_a_day
 from skattn.preprocessing._robust import MAD_TO_STD
@@ -21,6 +21,8 @@ METHODS = ("rank", "zscore", "robust")
 # qlib's factor. Ranks are uniform in [0, 1], with a standard deviation of about 1 / 3.46.
 RANK_TO_STD = 3.46
 ROBUST_CLIP = 3.0
+# Largest number of a day: memory is claimed for all numbers up to the largest.
+MAX_DAY = 10_000_000
 
 
 class CrossSectionalScaler(OneToOneFeatureMixin, PanelTransformer):
@@ -179,8 +181,23 @@ def scale_within_days(values: np.ndarray, day: np.ndarray, method: str) -> np.nd
     Returns
     -------
     scaled : ndarray of float64, shape (n,)
+
+    Raises
+    ------
+    TypeError, ValueError
+        ``values`` or ``day`` are no numbers, differ in length, or the method is unknown.
     """
-    values = np.asarray(values, dtype=np.float64)
+    check_value("method", method, "str", one_of=METHODS)
+    values = as_floats("values", values, n_dims=1).astype(np.float64, copy=False)
+    day = as_whole_numbers("day", day)
+    if len(day) != len(values):
+        raise ValueError(f"day must have one number per value; got {len(day)} and {len(values)}.")
+    if len(day) == 0:
+        return values
+    if day.min() < 0 or day.max() > MAX_DAY:
+        raise ValueError(
+            f"day must hold numbers from 0 to {MAX_DAY:,}; got {day.min()} to {day.max()}."
+        )
     if method == "rank":
         # One row per day: five times faster than groupby(day).rank().
         place = pd.Series(values).groupby(day, sort=False).cumcount().to_numpy()

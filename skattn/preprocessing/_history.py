@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel.internal import dates_of, level_codes
-from skattn.parameters import parameter
+from skattn.parameters import parameter, shown
 from skattn.preprocessing._base import PanelTransformer
 from skattn.preprocessing._calendar import check_calendar, days_without_rows
 from skattn.utils import warn_user
@@ -43,6 +43,7 @@ class LookbackTransformer(PanelTransformer):
         than the stored days and have no row on the first stored day. The empty row distinguishes an
         older stock from a stock that was listed later.
         """
+        lookback = int(lookback)  # numpy's small integers would overflow
         codes, days = level_codes(index, "datetime")
         if self.calendar is not None:
             check_calendar(self.calendar, days)
@@ -79,6 +80,7 @@ class LookbackTransformer(PanelTransformer):
         memory : (values, index)
         calendar : DatetimeIndex
         """
+        lookback = int(lookback)
         fitted = cast(pd.DatetimeIndex, self.calendar_)
         if lookback > self._lookback:
             raise ValueError(
@@ -152,8 +154,8 @@ def warn_of_unknown_instruments(known: pd.MultiIndex, index: pd.MultiIndex) -> N
     ours, theirs = (level_codes(each, "instrument")[1] for each in (known, index))
     if not theirs.isin(ours).any():
         warn_user(
-            f"No instrument of X is known from fit: X has {theirs[0]!r}, fit saw {ours[0]!r}. "
-            f"The windows of these instruments begin with X."
+            f"No instrument of X is known from fit: X has {shown(theirs[0])}, fit saw "
+            f"{shown(ours[0])}. The windows of these instruments begin with X."
         )
 
 

@@ -17,7 +17,7 @@ from skattn.panel.internal import (
     check_panel_input,
     rename_hint,
 )
-from skattn.parameters import parameter
+from skattn.parameters import parameter, shown
 from skattn.preprocessing._base import check_index_kept
 from skattn.preprocessing._history import LookbackTransformer, check_one_stamp_a_day
 from skattn.utils import warn_user
@@ -141,7 +141,7 @@ def _read(column: pd.Series, dtype: type = np.float32) -> np.ndarray:
     try:
         with np.errstate(over="ignore"):
             values = column.to_numpy(dtype=dtype, na_value=np.nan, copy=True)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"Column {column.name!r} is not numeric: {error}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"Column {shown(column.name)} is not numeric: {error}") from error
     values[values == 0] = np.nan
     return values

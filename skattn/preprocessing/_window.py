@@ -9,7 +9,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.panel import WindowArray, build_windows
-from skattn.panel.internal import check_panel_input
+from skattn.panel.internal import MAX_LENGTH, check_panel_input
 from skattn.parameters import parameter
 from skattn.preprocessing._base import check_index_kept, single_task
 from skattn.preprocessing._history import (
@@ -76,7 +76,7 @@ class RollingWindow(LookbackTransformer):
     (20, 20)
     """
 
-    length: int = parameter(20, at_least=1, positional=True)
+    length: int = parameter(20, at_least=1, at_most=MAX_LENGTH, positional=True)
     fill_method: str = parameter("none", one_of=("none", "ffill", "ffill+bfill"))
 
     @single_task

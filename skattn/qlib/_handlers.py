@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from skattn.labels import make_label
+from skattn.parameters import shown
 from skattn.preprocessing import (
     Alpha158,
     Alpha360,
@@ -178,12 +179,12 @@ def _processors(kwargs: Section, key: str, default: list) -> list[Section]:
     where = kwargs.at(key) if key in kwargs else f"{kwargs.at(key)} (qlib's default)"
     found = kwargs.values.get(key, default)
     if not isinstance(found, (list, tuple)):
-        raise TypeError(f"{where} must be a list of processors; got {found!r}.")
+        raise TypeError(f"{where} must be a list of processors; got {shown(found)}.")
     if not found and key in kwargs:
         kwargs.done(key, "none")
     for i, processor in enumerate(found):
         if not isinstance(processor, Mapping):
-            raise TypeError(f"{where}.{i} must be a mapping with 'class'; got {processor!r}.")
+            raise TypeError(f"{where}.{i} must be a mapping with 'class'; got {shown(processor)}.")
     return [Section(f"{where}.{i}", each, kwargs.ledger) for i, each in enumerate(found)]
 
 
@@ -220,8 +221,8 @@ def _read_label(kwargs: Section, price: str) -> tuple[Callable[[pd.DataFrame], p
 def _skip_the_rest(kwargs: Section, section: Section) -> None:
     if kwargs.values.get("freq", "day") != "day":
         raise ValueError(
-            f"{kwargs.at('freq')} must be 'day'; got {kwargs.values['freq']!r}. skattn's tables "
-            f"have one row per stock and day."
+            f"{kwargs.at('freq')} must be 'day'; got {shown(kwargs.values['freq'])}. skattn's "
+            f"tables have one row per stock and day."
         )
     if "freq" in kwargs:
         kwargs.done("freq", "day")

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from skattn.panel.internal import read_day
+from skattn.parameters import shown
 
 REQUIRED = object()
 # A workflow has about a hundred keys and fewer than 10 levels. Nested aliases can make millions.
@@ -73,11 +74,11 @@ class Section:
         try:
             value = check(value)
         except ExpectedError as error:
-            raise TypeError(f"{self.at(key)} must be {error}; got {value!r}.") from None
+            raise TypeError(f"{self.at(key)} must be {error}; got {shown(value)}.") from None
         except ValueError as error:
-            raise ValueError(f"{self.at(key)} must be {error}; got {value!r}.") from None
+            raise ValueError(f"{self.at(key)} must be {error}; got {shown(value)}.") from None
         if key in self.values:
-            self.done(key, f"{into}={value!r}" if into else "read")
+            self.done(key, f"{into}={shown(value)}" if into else "read")
         return value
 
     def section(self, key: str, default: Any = REQUIRED) -> Section:
@@ -88,7 +89,7 @@ class Section:
         if values is None and default is not REQUIRED:
             values = default
         if not isinstance(values, Mapping):
-            raise TypeError(f"{self.at(key)} must be a mapping; got {values!r}.")
+            raise TypeError(f"{self.at(key)} must be a mapping; got {shown(values)}.")
         if not values and key in self.values:
             self.done(key, "nothing to translate")
         return Section(self.at(key), values, self.ledger)

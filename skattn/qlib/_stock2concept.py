@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from skattn.qlib._files import check_path
+from skattn.qlib._files import check_file, check_path
 
 
 def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> 
     ------
     pickle.UnpicklingError
         The index asks for objects that a dict of codes and numbers does not need. The requested
-        objects are neither imported nor run.
+        objects are neither imported nor run. The error is also a ValueError.
     TypeError, FileNotFoundError
         ``npy`` or ``index_npy`` is not a path, or the file does not exist.
     ValueError
@@ -68,8 +68,10 @@ def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> 
     SH600000    1.0  1.0
     SZ000001    1.0  0.0
     """
-    matrix = _read_matrix(check_path("npy", npy))
-    rows = _read_index(check_path("index_npy", index_npy))
+    what = "the matrix of concepts"
+    matrix = _read_matrix(check_file(check_path("npy", npy), what))
+    what = "the row of each instrument"
+    rows = _read_index(check_file(check_path("index_npy", index_npy), what))
     outside = {code: row for code, row in rows.items() if not 0 <= row < len(matrix)}
     if outside:
         code, row = next(iter(outside.items()))
@@ -83,10 +85,10 @@ def read_stock2concept(npy: str | os.PathLike, index_npy: str | os.PathLike) -> 
 
 def _read_matrix(path: Path) -> np.ndarray:
     try:
-        matrix = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise
-    except (ValueError, OSError, EOFError) as error:
+        # A memory map: a damaged header may claim more memory than there is.
+        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:
+        # A damaged header can raise anything.
         raise ValueError(f"{path} is not a matrix of numbers in .npy format: {error}") from error
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or matrix.dtype.kind not in "biuf":
         got = getattr(matrix, "shape", type(matrix).__name__), getattr(matrix, "dtype", None)
@@ -105,8 +107,8 @@ def _read_index(path: Path) -> dict[str, int]:
         file.seek(0)
         try:
             found = _read_pickled_dict(file) if is_npy else _read_json(file)
-        except pickle.UnpicklingError as error:
-            raise pickle.UnpicklingError(f"{path}: {error}") from None
+        except RefusedPickleError as error:
+            raise RefusedPickleError(f"{path}: {error}") from None
         except Exception as error:
             # A broken pickle can raise anything.
             raise ValueError(
@@ -145,6 +147,10 @@ def _read_pickled_dict(file: BinaryIO) -> Any:
     return array.state[-1][0]
 
 
+class RefusedPickleError(pickle.UnpicklingError, ValueError):
+    """A pickle asks for what a dict of instruments and rows does not need."""
+
+
 class _Kept:
     """Stand-in for an array or a type that only stores its arguments."""
 
@@ -160,7 +166,7 @@ def _whole_number(dtype: _Kept, raw: bytes) -> int:
     """Read a numpy integer, such as an element of np.arange."""
     kind = str(dtype.args[0])
     if kind[:1] not in ("i", "u"):
-        raise pickle.UnpicklingError(f"a row must be a whole number; got type {kind}.")
+        raise RefusedPickleError(f"a row must be a whole number; got type {kind}.")
     return int.from_bytes(raw, "big" if dtype.state[1] == ">" else "little", signed=kind[:1] == "i")
 
 
@@ -183,7 +189,7 @@ class _DictUnpickler(pickle.Unpickler):
         try:
             return self.stand_ins[module, name]
         except KeyError:
-            raise pickle.UnpicklingError(
+            raise RefusedPickleError(
                 f"the file asks for {module}.{name}, which a dict of instruments and rows does not "
                 f"need. The request was refused. Do not load this file by other means."
             ) from None

@@ -15,6 +15,7 @@ from sklearn.utils import Bunch
 
 from skattn.compose import CrossSectionalTarget
 from skattn.model_selection import DateSplit
+from skattn.parameters import shown
 from skattn.qlib._files import check_path
 from skattn.qlib._find_model import NoModelError, Translation, find_model
 from skattn.qlib._handlers import Features, find_dataset, reshape, translate_handler
@@ -201,7 +202,7 @@ def load_workflow(path_or_dict: str | os.PathLike | Mapping[str, Any]) -> Bunch:
         path = check_path("path_or_dict", path_or_dict)
         config, folder = read_yaml(path), path.parent
     if not isinstance(config, Mapping):
-        raise TypeError(f"path_or_dict must be a path or a mapping; got {path_or_dict!r}.")
+        raise TypeError(f"path_or_dict must be a path or a mapping; got {shown(path_or_dict)}.")
     if "BASE_CONFIG_PATH" in config:
         raise ValueError(
             "BASE_CONFIG_PATH: load_workflow cannot read a workflow on top of another workflow. "
@@ -288,7 +289,7 @@ def _read_segments(section: Section) -> tuple[dict[str, tuple], DateSplit]:
         if before and (last is None or first is None or first <= last):
             raise ValueError(
                 f"{section.at(name)} must begin after {section.at(before)} ends; got "
-                f"{section.values[before]!r} and then {section.values[name]!r}."
+                f"{shown(section.values[before])} and then {shown(section.values[name])}."
             )
         last, before = end, name
     if len(found) == 1:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from skattn.parameters import shown
 from skattn.qlib._files import read_text
 from skattn.qlib._settings import MAX_KEYS
 
@@ -43,7 +44,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
                     continue
                 if key.value in seen:
                     raise yaml.composer.ComposerError(
-                        None, None, f"the key {key.value!r} comes twice", key.start_mark
+                        None, None, f"the key {shown(key.value)} comes twice", key.start_mark
                     )
                 seen.add(key.value)
             return node

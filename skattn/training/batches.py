@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from skattn.parameters import shown
 from skattn.training.samples import Samples, gather
 from skattn.training.side_inputs import SideInputs
 
@@ -139,7 +140,7 @@ def _check_side_input(
     finite = np.isfinite(array).reshape(n_rows, -1).all(axis=1)
     if not finite.all():
         row = int(np.flatnonzero(~finite)[0])
-        stock = "" if instruments is None else f" of instrument {instruments[row]!r}"
+        stock = "" if instruments is None else f" of instrument {shown(instruments[row])}"
         raise ValueError(f"{name} must be finite; got {array[row]} in row {row}{stock}.")
     return array.astype(np.float32) if array.dtype.kind == "f" else array
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skattn.parameters import shown
 from skattn.training.side_inputs import SideInputs
 from skattn.utils import warn_user
 
@@ -44,12 +45,13 @@ class ConceptTable(SideInputs):
         if not table.index.is_unique:
             twice = table.index[table.index.duplicated()].unique()
             raise ValueError(
-                f"concepts has {len(twice)} instruments more than once, first {list(twice[:3])}. A "
-                f"stock of several concepts is one row of a DataFrame (instrument x concept)."
+                f"concepts has {len(twice)} instruments more than once, first "
+                f"{shown(list(twice[:3]))}. A stock of several concepts is one row of a DataFrame "
+                f"(instrument x concept)."
             )
         if not table.columns.is_unique:
             twice = table.columns[table.columns.duplicated()].unique()
-            raise ValueError(f"concepts has columns more than once: {list(twice[:3])}.")
+            raise ValueError(f"concepts has columns more than once: {shown(list(twice[:3]))}.")
         weights = _as_weights(table)
         self.instruments = table.index
         self.concepts = table.columns
@@ -114,13 +116,13 @@ class ConceptTable(SideInputs):
         if fitting and len(unknown) == n_all:
             raise ValueError(
                 f"concepts knows none of the {n_all} instruments of X: it has "
-                f"{list(self.instruments[:3])}, X has {list(unknown[:3])}."
+                f"{shown(list(self.instruments[:3]))}, X has {shown(list(unknown[:3]))}."
             )
         # An instrument is reported once a fit, and not again in prediction.
         new = [name for name in unknown if name not in self.reported]
         if new:
             warn_user(
-                f"{len(new)} of {n_all} instruments belong to no concept: {new[:5]}"
+                f"{len(new)} of {n_all} instruments belong to no concept: {shown(new[:5])}"
                 f"{'' if len(new) <= 5 else ' and others'}."
             )
         if fitting:
@@ -132,6 +134,11 @@ def _as_frame(concepts: Any) -> pd.DataFrame:
         return pd.DataFrame()
     if isinstance(concepts, Mapping):
         concepts = pd.Series(dict(concepts), dtype=object)
+    if not isinstance(concepts, (pd.DataFrame, pd.Series)):
+        raise TypeError(
+            f"concepts must be a DataFrame (instrument x concept), a Series or mapping of "
+            f"instruments to labels, or None; got {shown(concepts)}."
+        )
     if isinstance(concepts.index, pd.MultiIndex):
         raise ValueError(
             f"concepts must have one row an instrument; its index has the levels "
@@ -162,7 +169,7 @@ def _as_weights(table: pd.DataFrame) -> np.ndarray:
         row, column = np.argwhere(bad)[0]
         raise ValueError(
             f"concepts must hold weights that are finite and not negative; got "
-            f"{weights[row, column]} for instrument {table.index[row]!r} in concept "
-            f"{table.columns[column]!r} ({int(bad.sum())} such in all)."
+            f"{weights[row, column]} for instrument {shown(table.index[row])} in concept "
+            f"{shown(table.columns[column])} ({int(bad.sum())} such in all)."
         )
     return weights

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from skattn.parameters import shown
+
 LOSSES: dict[str, type[nn.Module]] = {"mse": nn.MSELoss, "mae": nn.L1Loss, "huber": nn.HuberLoss}
 
 
@@ -50,7 +52,8 @@ class MaskedLoss(nn.Module):
         if not (isinstance(loss, torch.Tensor) and loss.ndim == 0):
             got = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__
             raise ValueError(
-                f"loss must give a scalar tensor of the predictions and labels; {self.loss!r} gave "
-                f"{got}. A class of losses is passed as an instance, such as torch.nn.MSELoss()."
+                f"loss must give a scalar tensor of the predictions and labels; {shown(self.loss)} "
+                f"gave {got}. A class of losses is passed as an instance, such as "
+                f"torch.nn.MSELoss()."
             )
         return loss

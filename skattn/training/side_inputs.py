@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skattn.parameters import shown
+
 
 class SideInputs:
     """What a module gets beside the windows; this base class gives nothing.
@@ -84,7 +86,7 @@ def check_side_inputs(side_inputs: Any, maker: str) -> SideInputs:
     if not isinstance(names, (tuple, list)) or not all(isinstance(each, str) for each in names):
         raise TypeError(
             f'{type(side_inputs).__name__}.names must be a tuple of names, such as ("size",); '
-            f"got {names!r}."
+            f"got {shown(names)}."
         )
     taken = {"x", "present"} & set(side_inputs.names)
     if taken:

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_consistent_length
 from skattn.labels import check_labels
 from skattn.panel import WindowArray, align_y, days_of, instruments_of
 from skattn.panel.internal import OHLCV_FIELDS
+from skattn.parameters import as_array
 from skattn.training.samples import Samples, gather
 from skattn.utils import warn_user
 
@@ -73,11 +74,19 @@ def _days_and_instruments(
 ) -> tuple[pd.DatetimeIndex | None, pd.Index | None]:
     known_days = days_of(days, *carriers, required=False)
     if instruments is not None:
-        if np.ndim(instruments) != 1:
+        has_index = isinstance(instruments, (pd.Index, pd.Series))
+        stocks = instruments if has_index else as_array("instruments", instruments)
+        if stocks.ndim != 1:
             raise ValueError(
-                f"instruments must hold one stock a row; got {np.ndim(instruments)} dimensions."
+                f"instruments must hold one stock a row; got {stocks.ndim} dimensions."
             )
-        return known_days, pd.Index(instruments)
+        absent = np.flatnonzero(pd.isna(stocks))
+        if len(absent):
+            raise ValueError(
+                f"instruments must hold one stock a row; the stock is missing in {len(absent)} "
+                f"rows, first in row {absent[0]}."
+            )
+        return known_days, pd.Index(stocks)
     known = (instruments_of(carrier) for carrier in carriers)
     return known_days, next((found for found in known if found is not None), None)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 
@@ -36,4 +37,4 @@ def check_axes(ax: Any) -> None:
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
-        raise TypeError(f"ax must be matplotlib Axes or None; got {ax!r}.")
+        raise TypeError(f"ax must be matplotlib Axes or None; got {reprlib.repr(ax)}.")

@@ -80,7 +80,7 @@ def test_window_array_pads_before_its_rows_start():
         ([1, 7], 2, {}, r"ends.*\b7\b"),
         ([-1, 2], 2, {}, "ends.*-1"),
         ([1.0], 2, {}, "ends.*float64"),
-        ([[1, 2]], 2, {}, r"\(1, 2\) ends"),
+        ([[1, 2]], 2, {}, "integers of one dimension"),
         ([1], 2, {"starts": [0, 1]}, r"\(2,\) starts"),
         ([1], 2, {"index": CALENDAR}, r"index.*\b6\b.*\b1\b"),
         ([1], 0, {}, r"length.*\b0\b"),
@@ -391,3 +391,56 @@ def test_a_million_rows_take_little_more_than_their_table():
     assert x.nbytes < np.prod(x.shape) * 4 / 30
     assert x[::2].with_transform(Fill(0.0)).nbytes < x.nbytes
     assert len(pickle.dumps(x.transforms)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"starts": [-1]}, r"starts.*-1"),  # a negative row would wrap around to the table's end
+        ({"starts": [3]}, r"starts.*\b3\b"),
+        ({"starts": [0.5]}, r"starts.*float64"),
+        ({"fields": "ab"}, r"fields.*'ab'"),
+        ({"fields": ["a"]}, r"fields.*\b2 columns"),
+        ({"transforms": [3.0]}, r"transforms.*callables.*3\.0"),
+        ({"fill": 3}, r"fill.*FillRows.*\b3\b"),
+        ({"index": [1]}, r"index.*pandas Index.*\[1\]"),
+    ],
+)
+def test_window_array_refuses_parts_that_gathering_would_misread(params, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        WindowArray(np.ones((5, 2)), [2], 2, **params)
+
+
+def test_a_table_of_integers_has_room_for_missing_steps():
+    x = WindowArray(np.arange(4)[:, None], [0, 3], 2)
+    assert_array_equal(np.asarray(x)[:, :, 0], [[np.nan, 0], [2, 3]])
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (lambda: Clip(True), "limit.*float.*True"),
+        (lambda: Clip(-1.0), "limit.*-1"),
+        (lambda: Fill("a"), "value.*'a'"),
+        (lambda: Scale(np.zeros(2), np.ones(3)), r"center and scale.*\(2,\).*\(3,\)"),
+        (lambda: TakeFields([0.5]), "fields.*float64"),
+        (lambda: DivideByLatest([[0]]), r"by.*\(1, 1\)"),
+    ],
+)
+def test_transforms_check_what_they_are_made_of(transform, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        transform()
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (Scale(np.zeros((3, 2)), np.ones((3, 2))), r"\(3, 2\).*\(2, 2\)"),
+        (TakeFields([2]), r"fields.*2 fields.*\[2\]"),
+        (DivideByLatest([0]), r"by.*2 fields"),
+    ],
+)
+def test_transforms_that_do_not_fit_their_windows(transform, message):
+    x = WindowArray(np.ones((5, 2)), [2, 4], 2).with_transform(transform)
+    with pytest.raises(ValueError, match=message):
+        x.gather()

@@ -8,11 +8,20 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from helpers import OHLCV, columns_of_ones, ragged_prices, with_value
 from numpy import nan
+from numpy.testing import assert_array_equal
 from sklearn.base import clone
 
-from skattn.preprocessing import Alpha158, Alpha360, RobustZScore, SequenceReshaper
+from skattn.preprocessing import (
+    Alpha158,
+    Alpha360,
+    CrossSectionalScaler,
+    RobustZScore,
+    RollingWindow,
+    SequenceReshaper,
+)
 
 PRICES = ragged_prices(missing=0.0)
 
@@ -185,3 +194,75 @@ def test_a_high_below_the_low_is_reported(transformer):
     table.iloc[[2, 5], table.columns.get_loc("high")] = 1e-6
     with pytest.warns(UserWarning, match=rf"high.*low.*\b2 of {len(table)}\b"):
         clone(transformer).fit(table)
+
+
+@pytest.mark.parametrize("cls", [Alpha360, RollingWindow])
+def test_small_integers_of_numpy_do_not_overflow(cls, market):
+    X = market.ohlcv
+    kept = {"vwap": "typical"} if cls is Alpha360 else {}
+    earlier, later = X[:900], X[900:]
+    small, plain = (cls(length=length, **kept).fit(earlier) for length in (np.uint8(200), 200))
+    assert_array_equal(np.asarray(small.transform(later)), np.asarray(plain.transform(later)))
+
+
+def table_of(change):
+    index = pd.MultiIndex.from_product(
+        [pd.bdate_range("2024-01-01", periods=4), ["A", "B"]], names=["datetime", "instrument"]
+    )
+    values = np.random.default_rng(0).normal(size=(8, 2))
+    values[1, 0] = np.nan
+    return change(pd.DataFrame(values, index, ["a", "b"]))
+
+
+@pytest.mark.parametrize("step", [RobustZScore(), CrossSectionalScaler(), RollingWindow(2)])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda f: f.astype(pd.SparseDtype("float64", np.nan)),
+        lambda f: f.astype(pd.SparseDtype("float64", 0.0)),
+        lambda f: f.assign(a=f.a.astype(pd.SparseDtype("float64", np.nan))),
+        lambda f: f.astype(object).where(f.notna(), pd.NA),
+        lambda f: f.astype(object).where(f.notna(), None),
+        lambda f: f.astype("Float64"),
+    ],
+    ids=["sparse", "sparse zeros", "one sparse", "NA", "None", "Float64"],
+)
+def test_columns_of_other_kinds_are_read_as_floats(step, change):
+    plain = np.asarray(step.fit_transform(table_of(lambda f: f)))
+    assert_array_equal(np.asarray(step.fit_transform(table_of(change))), plain)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda f: f.set_axis(["a", "a"], axis=1), "X has more than one column 'a'"),
+        (lambda f: pd.concat([f, f[["b"]]], axis=1), "X has more than one column 'b'"),
+        (lambda f: f.astype(object).where(f.notna(), "x"), "column 'a' of X.*'x'"),
+        (lambda f: f.astype(object).where(f.notna(), 10**400), "column 'a' of X.*too large"),
+        (lambda f: torch.ones(2, 2, requires_grad=True), "X cannot be read.*requires grad"),
+        (lambda f: torch.ones(2, 2, device="meta"), "X cannot be read.*meta"),
+        (lambda f: [[1.0], [1.0, 2.0]], "X cannot be read as an array"),
+    ],
+)
+def test_tables_and_tensors_that_cannot_be_read(change, message):
+    for step in (RobustZScore(), CrossSectionalScaler(), RollingWindow(2)):
+        with pytest.raises((ValueError, TypeError), match=message):
+            step.fit(table_of(change))
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"n_jobs": 0}, "n_jobs must not be 0"),
+        ({"n_jobs": [2]}, r"n_jobs must be an int.*\[2\]"),
+        ({"n_jobs": 2**31 - 1}, "n_jobs.*1,024"),
+        ({"lengths": iter([5])}, "lengths must be a sequence"),
+        ({"lengths": [10**30]}, "lengths must be an int.*100,000"),
+        ({"include": [["ROC"]]}, r"include must hold names.*\[\['ROC'\]\]"),
+        ({"calendar": [20240102]}, "calendar must hold.*20240102"),
+        ({"calendar": [[1]]}, "calendar must hold"),
+    ],
+)
+def test_parameters_that_joblib_and_pandas_would_stumble_over(params, message, market):
+    with pytest.raises((ValueError, TypeError), match=message):
+        Alpha158(vwap="typical", **params).fit_transform(market.ohlcv)

@@ -195,7 +195,7 @@ def test_a_row_outside_the_matrix(read, row):
         (np.array([["a"]]), r"\(1, 1\).*<U1"),
         (np.array([[np.nan, 1]]), r"\b(negative|missing)\b"),
         (np.array([[-1, 1]]), r"\b(negative|missing)\b"),
-        (np.array([[{}]], dtype=object), "allow_pickle"),
+        (np.array([[{}]], dtype=object), "Python objects"),
     ],
     ids=["1d", "no concept", "no row", "text", "nan", "negative", "object"],
 )
@@ -214,3 +214,47 @@ def test_missing_files(tmp_path):
         read_stock2concept(3, tmp_path / "a.npy")
     with pytest.raises(TypeError, match=r"^index_npy\b.*\bNone\b"):
         read_stock2concept(tmp_path / "a.npy", None)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    ["(1000000000000, 2)", "((2, 2", "(-1, 2)", "__import__('os').getcwd()", "(2,) * 10**9"],
+    ids=["7 TiB", "unbalanced", "negative", "code", "expression"],
+)
+@pytest.mark.parametrize("name", ["npy", "index_npy"])
+def test_headers_that_lie(tmp_path, shape, name):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".encode()
+    np.save(tmp_path / "npy.npy", MATRIX)
+    np.save(tmp_path / "index_npy.npy", np.array(ROWS, dtype=object))
+    damaged = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header
+    (tmp_path / f"{name}.npy").write_bytes(damaged)
+    with pytest.raises(ValueError, match=rf"{name}\.npy (is not a matrix|must hold a dict)"):
+        read_stock2concept(tmp_path / "npy.npy", tmp_path / "index_npy.npy")
+
+
+@pytest.mark.parametrize("name", ["npy", "index_npy"])
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        ("", FileNotFoundError, "is not a file"),
+        ("a" * 5000, ValueError, "path that cannot be used.*too long"),
+        ("a\0b", FileNotFoundError, "does not exist"),
+        ("~no_such_user_at_all/a", ValueError, "path that cannot be used"),
+    ],
+    ids=["directory", "too long", "NUL", "user"],
+)
+def test_paths_that_are_no_files(tmp_path, path, error, message, name, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("a.npy", MATRIX)
+    np.save("b.npy", np.array(ROWS, dtype=object))
+    paths = {"npy": "a.npy", "index_npy": "b.npy", name: path}
+    with pytest.raises(error, match=message):
+        read_stock2concept(**paths)
+
+
+def test_a_truncated_pickle_is_a_value_error(tmp_path):
+    np.save(tmp_path / "a.npy", MATRIX)
+    np.save(tmp_path / "b.npy", np.array(ROWS, dtype=object))
+    (tmp_path / "b.npy").write_bytes((tmp_path / "b.npy").read_bytes()[:-3])
+    with pytest.raises(ValueError, match=r"b\.npy must hold a dict.*truncated"):
+        read_stock2concept(tmp_path / "a.npy", tmp_path / "b.npy")
