@@ -24,6 +24,7 @@ from skattn.base._epochs import epoch_hooks, fitted_attributes
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of, instruments_of
 from skattn.panel.internal import index_of
+from skattn.parameters import check_numbers
 from skattn.training import (
     FitData,
     FitIdentity,
@@ -318,7 +319,9 @@ class SequenceRegressor(
         align_y(X, y)
         labels = to_float32(check_labels(y), "y")
         known = ~np.isnan(labels)
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        weight = None
+        if sample_weight is not None:
+            weight = check_numbers("sample_weight", sample_weight)[known]
         days = days_of(None, X, y, required=False)
         instruments = instruments_of(y) if instruments_of(X) is None else None
         predicted = self.predict(X, days=days, instruments=instruments)

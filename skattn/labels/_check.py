@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skattn.parameters import check_numbers
+from skattn.parameters import check_numbers, check_value
 
 
 def check_labels(
@@ -42,6 +42,7 @@ def check_labels(
     >>> check_labels([0.1, None])
     array([0.1, nan])
     """
+    required = check_value("required", required, "bool")
     labels = check_numbers(name, y, warn=warn)
     infinite = np.flatnonzero(np.isinf(labels))
     if len(infinite):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from skattn.panel import check_index
 from skattn.panel.internal import dates_of, lay_out, level_codes, rename_hint
-from skattn.parameters import check_value
+from skattn.parameters import check_value, shown
 
 
 def make_label(
@@ -131,8 +131,8 @@ def _prices(ohlcv: pd.DataFrame | pd.Series, price: str) -> np.ndarray:
     """Prices as floats, NaN where there is none."""
     if isinstance(ohlcv, pd.DataFrame):
         if not isinstance(price, str):
-            raise TypeError(f"price must be the name of a column, a str; got {price!r}.")
-        n_found = (ohlcv.columns == price).sum()
+            raise TypeError(f"price must be the name of a column, a str; got {shown(price)}.")
+        n_found = list(ohlcv.columns).count(price)
         if n_found != 1:
             raise ValueError(
                 f"ohlcv must have one column price={price!r}; it has {n_found} among "

@@ -41,7 +41,7 @@ def quantile_returns(
     Raises
     ------
     TypeError, ValueError
-        As for :func:`daily_ic`; or ``n_quantiles`` is not an int of at least 2.
+        As for :func:`daily_ic`; or ``n_quantiles`` is not an int of 2 to 1,000.
 
     See Also
     --------
@@ -61,7 +61,7 @@ def quantile_returns(
     datetime
     2024-01-02  1.5  3.5
     """
-    n_quantiles = check_value("n_quantiles", n_quantiles, "int", at_least=2)
+    n_quantiles = check_value("n_quantiles", n_quantiles, "int", at_least=2, at_most=1_000)
     rows = labelled_rows(y_true, y_pred, days)
     by_rank = sort_days(rows)
     stocks = rows.stocks[by_rank.day]

@@ -20,7 +20,7 @@ from skattn.metrics._rows import (
     read_days,
 )
 from skattn.panel import align_y
-from skattn.parameters import check_value, from_tensor
+from skattn.parameters import as_array, check_value, from_tensor
 from skattn.utils import warn_user
 
 TOO_FEW, CONSTANT_LABELS, CONSTANT_PREDICTIONS = REASONS
@@ -253,6 +253,8 @@ def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:
             )
         return (row_days.to_period("M") if by == "month" else row_days.year).rename(by)
     by = from_tensor(by)
+    if not hasattr(by, "dtype"):
+        by = as_array("by", by)
     if np.ndim(by) != 1:
         raise ValueError(f"by must be a name or one group per row; got {np.ndim(by)} dimensions.")
     check_lengths(y_true=y_true, by=by)

@@ -17,7 +17,10 @@ from skattn.model_selection._display import SplitDisplay, day_roles
 from skattn.model_selection._folds import Fold
 from skattn.panel import days_of
 from skattn.panel.internal import index_of
-from skattn.parameters import DeclaredParameters
+from skattn.parameters import DeclaredParameters, shown
+
+# Each split is a fit. A far larger number is a mistake and would look like a hang.
+MAX_SPLITS = 100_000
 
 
 class DailySplitter(DeclaredParameters, BaseCrossValidator):
@@ -155,14 +158,16 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
 
     def _days(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, pd.DatetimeIndex]:
         """Return each row's position in the calendar, and the calendar."""
+        for name, values in (("X", X), ("y", y), ("groups", groups)):
+            if values is not None and not (hasattr(values, "__len__") or hasattr(values, "shape")):
+                raise TypeError(f"{name} must have a row for each sample; got {shown(values)}.")
         X, y, groups = indexable(X, y, groups)
         try:
             days = days_of(groups, X, y)
         except TypeError as error:
             raise TypeError(
                 f"groups must hold the trading day of each row as dates (datetime64, Timestamp or "
-                f"str); got {np.asarray(groups).dtype}. Leave groups out to take the days from the "
-                f"index of X or y."
+                f"str): {error} Leave groups out to take the days from the index of X or y."
             ) from error
         return pd.factorize(days, sort=True)
 
@@ -225,4 +230,4 @@ def day_text(stamp: pd.Timestamp) -> str:
 
 def _shown(value: Any) -> str:
     """Show a parameter in one line."""
-    return f"<{len(value)} last days>" if isinstance(value, pd.Series) else repr(value)
+    return f"<{len(value)} last days>" if isinstance(value, pd.Series) else shown(value, 10_000)

@@ -12,14 +12,11 @@ import numpy as np
 import pandas as pd
 
 from skattn.labels import PURGE_BOUNDS
-from skattn.model_selection._base import DailySplitter, rows_on
+from skattn.model_selection._base import MAX_SPLITS, DailySplitter, rows_on
 from skattn.model_selection._embargo import EMBARGO_BOUNDS
 from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
 from skattn.panel import align_y
 from skattn.parameters import check_numbers, parameter
-
-# Each split is a fit. A far larger number is a mistake and would look like a hang.
-MAX_SPLITS = 100_000
 
 
 class CombinatorialPurgedDailyKFold(DailySplitter):
@@ -115,7 +112,7 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     2024-01-02 A           4.4  4.1  4.4
     """
 
-    n_folds: int = parameter(10, at_least=2, at_most=100_000, positional=True)
+    n_folds: int = parameter(10, at_least=2, at_most=MAX_SPLITS, positional=True)
     n_test_folds: int = parameter(2, at_least=1, positional=True)
     purge: int | str | pd.Series = parameter("auto", **PURGE_BOUNDS)
     embargo: int | float | timedelta = parameter(0, **EMBARGO_BOUNDS)
@@ -175,7 +172,8 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
             differs from the number of its test rows. The predictions are not one number per row. An
             array has the index of other rows. The days are unknown.
         """
-        if not isinstance(predictions, Sequence | np.ndarray):
+        is_scalar = isinstance(predictions, np.ndarray) and predictions.ndim == 0
+        if is_scalar or not isinstance(predictions, Sequence | np.ndarray):
             raise TypeError(
                 f"predictions must be a sequence, such as a list, with one array per split; got "
                 f"{type(predictions).__name__}."

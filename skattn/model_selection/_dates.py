@@ -13,7 +13,7 @@ from skattn.labels import PURGE_BOUNDS
 from skattn.model_selection._base import DailySplitter, day_text
 from skattn.model_selection._folds import Fold
 from skattn.panel.internal import Day, read_day
-from skattn.parameters import MISSING, parameter
+from skattn.parameters import MISSING, parameter, shown
 
 
 class DateSplit(DailySplitter):
@@ -207,13 +207,15 @@ class DateSplit(DailySplitter):
 
 
 def _read_segment(name: str, segment: Any) -> tuple[pd.Timestamp, pd.Timestamp]:
-    if isinstance(segment, str) or np.ndim(segment) != 1 or len(segment) != 2:
+    has_parts = np.iterable(segment) and hasattr(segment, "__len__")
+    if isinstance(segment, (str, bytes)) or not has_parts or len(segment) != 2:
         raise ValueError(
-            f"{name} must be a pair (first day, last day), with None for no bound; got {segment!r}."
+            f"{name} must be a pair (first day, last day), with None for no bound; got "
+            f"{shown(segment)}."
         )
     first, last = (
         read_day(name, day, last=last) for day, last in zip(segment, (False, True), strict=True)
     )
     if first > last:
-        raise ValueError(f"{name} ends before it begins: {segment!r}.")
+        raise ValueError(f"{name} ends before it begins: {shown(segment)}.")
     return first, last

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.model_selection._folds import Fold
+from skattn.parameters import shown
 from skattn.utils import check_axes, import_pyplot
 
 # Petroff's palette is readable with all kinds of colour vision; hatches mark days left out.
@@ -67,6 +68,14 @@ class SplitDisplay:
     figure_: Any
 
     def __init__(self, roles: pd.DataFrame, *, title: str | None = None) -> None:
+        is_table = isinstance(roles, pd.DataFrame) and isinstance(roles.columns, pd.DatetimeIndex)
+        if not is_table or roles.empty:
+            raise TypeError(
+                f"roles must be a DataFrame of str with a row for each fold and a column for each "
+                f"day; got {shown(roles)}. The plot method of a splitter makes it."
+            )
+        if not (title is None or isinstance(title, str)):
+            raise TypeError(f"title must be a str or None; got {shown(title)}.")
         self.roles = roles
         self.title = title
 

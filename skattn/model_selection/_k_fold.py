@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.labels import PURGE_BOUNDS
-from skattn.model_selection._base import DailySplitter
+from skattn.model_selection._base import MAX_SPLITS, DailySplitter
 from skattn.model_selection._embargo import EMBARGO_BOUNDS
 from skattn.model_selection._folds import Fold, cut_into_runs, purge_around
 from skattn.parameters import parameter
@@ -90,7 +90,7 @@ class PurgedDailyKFold(DailySplitter):
     array([0., 2., 4.])
     """
 
-    n_splits: int = parameter(5, at_least=2, positional=True)
+    n_splits: int = parameter(5, at_least=2, at_most=MAX_SPLITS, positional=True)
     purge: int | str | pd.Series = parameter("auto", **PURGE_BOUNDS)
     embargo: int | float | timedelta = parameter(0, **EMBARGO_BOUNDS)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.labels import PURGE_BOUNDS
-from skattn.model_selection._base import DailySplitter, are
+from skattn.model_selection._base import MAX_SPLITS, DailySplitter, are
 from skattn.model_selection._embargo import EMBARGO_BOUNDS, embargo_ends
 from skattn.model_selection._folds import Fold
 from skattn.parameters import parameter
@@ -116,7 +116,7 @@ class DailyTimeSeriesSplit(DailySplitter):
     array([1., 1., 1.])
     """
 
-    n_splits: int = parameter(5, at_least=2, positional=True)
+    n_splits: int = parameter(5, at_least=2, at_most=MAX_SPLITS, positional=True)
     max_train_size: int | None = parameter(None, at_least=1)
     test_size: int | None = parameter(None, at_least=1)
     purge: int | str | pd.Series = parameter("auto", **PURGE_BOUNDS)

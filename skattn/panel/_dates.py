@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel._read_dates import read_dates
+from skattn.parameters import shown
 
 Day = str | datetime.date | np.datetime64 | None
 
@@ -76,5 +77,5 @@ def read_day(name: str, day: Any, *, last: bool) -> pd.Timestamp:
         # The reason is of use where text can be read in two ways.
         reason = f" {error}" if isinstance(day, str) and isinstance(error, ValueError) else ""
         raise ValueError(
-            f"{name} must hold dates, text such as '2014-12-31', or None; got {day!r}.{reason}"
+            f"{name} must hold dates, text such as '2014-12-31', or None; got {shown(day)}.{reason}"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from skattn.panel._columns import find_column, is_usual
+from skattn.parameters import shown
 
 NEEDS_PYARROW = 'cannot be read without pyarrow: pip install "skattn[parquet]"'
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -28,10 +30,10 @@ def read_file(path: Path, datetime: str | None, instrument: str | None) -> pd.Da
     """
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
-        if path.is_dir():
+        if os.path.isdir(path):
             kind = "parquet" if any(path.glob("*.parquet")) else "csv"
             raise ValueError(
-                f"from_long cannot read the folder {str(path)!r}. If it holds a file for each "
+                f"frame={str(path)!r} is a folder, and no file. If it holds a file for each "
                 f"instrument, named by the instrument, pass from_long({{path.stem: path for path "
                 f'in pathlib.Path({str(path)!r}).glob("*.{kind}")}}).'
             )
@@ -39,8 +41,13 @@ def read_file(path: Path, datetime: str | None, instrument: str | None) -> pd.Da
             f"from_long cannot read {str(path)!r}: the file name must end in .parquet, .csv or "
             f".csv.gz. Read the file with another library, and pass the table."
         )
-    if not path.exists():
-        raise FileNotFoundError(f"The file {str(path)!r} does not exist.")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"The file {str(path)!r} does not exist.") from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ValueError(f"The path {shown(str(path))} cannot be opened: {why}.") from error
     try:
         if name.endswith(".parquet"):
             return _read_parquet(path)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from skattn.panel._dates import dates_of
 from skattn.panel._read_dates import is_number, read_dates
-from skattn.parameters import from_tensor, shown
+from skattn.parameters import as_array, from_tensor, shown
 
 LEVELS = ("datetime", "instrument")
 
@@ -46,6 +46,11 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
         ...
     ValueError: X has 1 duplicate (datetime, instrument) key: (2024-01-02, 'A'). ...
     """
+    if not isinstance(index, pd.Index):
+        raise TypeError(
+            f"The index of {what} must be a pandas.MultiIndex with the levels 'datetime' and "
+            f"'instrument'; got {shown(index)}."
+        )
     if not isinstance(index, pd.MultiIndex) or set(index.names) != set(LEVELS):
         raise ValueError(
             f"The index of {what} must be a MultiIndex with the levels 'datetime' and "
@@ -69,11 +74,11 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
             )
     if not index.is_unique:
         keys = index[index.duplicated()]
-        shown = ", ".join(f"({_day(d)}, {i!r})" for d, i in _pairs(keys[:3]))
+        first = ", ".join(f"({_day(d)}, {shown(i)})" for d, i in _pairs(keys[:3]))
         more = ", ..." if len(keys) > 3 else ""
         raise ValueError(
             f"{what} has {len(keys)} duplicate (datetime, instrument) "
-            f"key{'s' if len(keys) > 1 else ''}: {shown}{more}. "
+            f"key{'s' if len(keys) > 1 else ''}: {first}{more}. "
             f"Keep one row for each stock and day."
         )
     return index
@@ -121,7 +126,7 @@ def days_of(
         return _as_days(days)
     for carrier in carriers:
         index = getattr(carrier, "index", None)
-        if isinstance(index, pd.Index) and "datetime" in index.names:
+        if isinstance(index, pd.Index) and _has_level(index, "datetime"):
             return _as_days(index.get_level_values("datetime"))
     if required:
         raise ValueError(
@@ -141,7 +146,7 @@ def instruments_of(source: Any) -> pd.Index | None:
     True
     """
     index = getattr(source, "index", None)
-    if isinstance(index, pd.Index) and "instrument" in index.names:
+    if isinstance(index, pd.Index) and _has_level(index, "instrument"):
         return index.get_level_values("instrument")
     return None
 
@@ -197,11 +202,27 @@ def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
     )
 
 
+def _has_level(index: pd.Index, level: str) -> bool:
+    """Return whether an index has a level of this name, and raise if it has several."""
+    if level not in index.names:
+        return False
+    if list(index.names).count(level) > 1:
+        raise ValueError(
+            f"The trading day and instrument of the rows of X or y are not clear: the index has "
+            f"more than one level {level!r}, namely {list(index.names)}. Rename the levels with "
+            f"rename_axis."
+        )
+    return True
+
+
 def _as_days(values: Any) -> pd.DatetimeIndex:
-    array = from_tensor(values)
+    try:
+        array = from_tensor(values)
+    except ValueError as error:
+        raise TypeError(f"days must be dates: {error}") from error
     if not hasattr(getattr(array, "dtype", None), "kind"):
         # Lists, and types of other libraries.
-        array = np.asarray(array)
+        array = as_array("days", array)
     if isinstance(array, np.ma.MaskedArray):
         hidden = np.ma.getmaskarray(array)
         array = np.asarray(array, dtype=object)
@@ -214,7 +235,7 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
         array = np.asarray(array)
     if is_number(array):
         # pandas would read numbers as nanoseconds since 1970.
-        raise TypeError(f"days must be dates; got numbers ({array.dtype}): {array[:3]!r}.")
+        raise TypeError(f"days must be dates; got numbers ({array.dtype}): {shown(array[:3])}.")
     try:
         days = read_dates(
             array,
@@ -222,9 +243,9 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
             'format="{format}").',
         )
     except TypeError as error:
-        raise TypeError(f"days must be dates; got {array[:3]!r}: {error}") from error
+        raise TypeError(f"days must be dates; got {shown(array[:3])}: {error}") from error
     except ValueError as error:
-        raise ValueError(f"days must be dates; got {array[:3]!r}: {error}") from error
+        raise ValueError(f"days must be dates; got {shown(array[:3])}: {error}") from error
     if days.hasnans:
         rows = np.flatnonzero(days.isna())
         raise ValueError(f"The trading day is missing in {_count(len(rows))}: {_head(rows)}.")

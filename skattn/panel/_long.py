@@ -15,6 +15,7 @@ from skattn.panel._files import NEEDS_PYARROW, read_file
 from skattn.panel._index import LEVELS, check_index
 from skattn.panel._read_dates import read_dates
 from skattn.panel._shapes import explain_missing, join_tables, to_long
+from skattn.parameters import shown
 
 
 def from_long(
@@ -92,7 +93,7 @@ def from_long(
     """
     for what, given in (("datetime", datetime), ("instrument", instrument)):
         if not pd.api.types.is_hashable(given):
-            raise TypeError(f"{what} must be the name of a column; got {given!r}.")
+            raise TypeError(f"{what} must be the name of a column; got {shown(given)}.")
     _check_order(date_format, dayfirst)
     table = _read(frame, datetime, instrument)
     long = to_long(table, datetime, instrument)
@@ -179,7 +180,9 @@ def _read(frame: Any, datetime: str | None, instrument: str | None) -> pd.DataFr
 def _find(table: pd.DataFrame, what: str, given: str | None) -> str | None:
     name = find_column(table.columns, what, given)
     if name is None and given is not None:
-        raise ValueError(f"{what}={given!r} is not a column of the table; it has {list(table)}.")
+        raise ValueError(
+            f"{what}={shown(given)} is not a column of the table; it has {list(table)}."
+        )
     if name is not None and isinstance(table[name], pd.DataFrame):
         raise ValueError(f"The table has more than one column {name!r}.")
     return name

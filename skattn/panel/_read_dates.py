@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel._date_text import read_texts
+from skattn.parameters import shown
 
 
 def read_dates(
@@ -117,7 +118,7 @@ def _read_objects(values: pd.Series) -> pd.Series:
     """Read dates of Python, numpy and pandas: stamps of several zones become local."""
     wrong = [value for value in values if not isinstance(value, (datetime.date, np.datetime64))]
     if wrong:
-        raise TypeError(f"{wrong[0]!r} is not a date.")
+        raise TypeError(f"{shown(wrong[0])} is not a date.")
     stamps = [pd.Timestamp(value) for value in values]
     if len({str(stamp.tz) for stamp in stamps}) > 1:
         stamps = [stamp.tz_localize(None) for stamp in stamps]

@@ -41,7 +41,7 @@ def check_numbers(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
     """
     try:
         return column_or_1d(_with_nan(values), dtype=np.float64, warn=warn)
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         # The first line says what is wrong; scikit-learn and polars print the data below it.
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidParameterError(f"{name} must hold one number a row: {why}") from error
@@ -60,6 +60,11 @@ def from_tensor(values: Any) -> Any:
     values : object
         An ndarray where a tensor was given.
 
+    Raises
+    ------
+    InvalidParameterError
+        The tensor has no values (meta), is sparse or quantized.
+
     Examples
     --------
     >>> import torch
@@ -71,8 +76,14 @@ def from_tensor(values: Any) -> Any:
     """
     if not (hasattr(values, "detach") and hasattr(values, "is_floating_point")):
         return values
-    # NumPy has no bfloat16.
-    return (values.double() if values.is_floating_point() else values).numpy(force=True)
+    try:
+        # NumPy has no bfloat16.
+        return (values.double() if values.is_floating_point() else values).numpy(force=True)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InvalidParameterError(
+            f"a tensor on {values.device} of layout {values.layout} and {values.dtype} cannot be "
+            f"read as an array; pass a dense tensor of numbers: {error}"
+        ) from error
 
 
 def _with_nan(values: Any) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel.internal import Day, read_day
+from skattn.parameters import shown
 from skattn.qlib._files import check_path, read_text
 from skattn.utils import warn_user
 
@@ -215,7 +216,7 @@ def _day_range(calendar: pd.DatetimeIndex, start: Any, end: Any) -> tuple[int, i
     """Positions of the first wanted day, and of the day after the last wanted day."""
     first, last = read_day("start", start, last=False), read_day("end", end, last=True)
     if first > last:
-        raise ValueError(f"start must not be after end; got {start!r} and {end!r}.")
+        raise ValueError(f"start must not be after end; got {shown(start)} and {shown(end)}.")
     return int((calendar < first).sum()), int((calendar <= last).sum())
 
 
@@ -223,14 +224,17 @@ def _find_instruments(folder: Path, instruments: Any) -> dict[str, list[Span] | 
     """Codes, sorted, with their spans; None for codes that are read over all days."""
     if isinstance(instruments, str):
         return dict(sorted(_read_spans(folder / "instruments", instruments).items()))
-    if not isinstance(instruments, Iterable) or isinstance(instruments, dict):
+    if not np.iterable(instruments) or isinstance(instruments, dict):
         raise TypeError(
-            f"instruments must be the name of a market or a list of codes; got {instruments!r}."
+            f"instruments must be the name of a market or a list of codes; got "
+            f"{shown(instruments)}."
         )
     codes = list(instruments)
     bad = [code for code in codes if not isinstance(code, str)]
     if bad or not codes:
-        raise TypeError(f"instruments must be one or more codes, as str; got {bad or codes!r}.")
+        raise TypeError(
+            f"instruments must be one or more codes, as str; got {shown(bad or codes)}."
+        )
     return dict.fromkeys(sorted(codes))
 
 
@@ -291,11 +295,12 @@ def _check_fields(fields: Sequence[str] | None, homes: dict[str, Path]) -> list[
     if fields is None:
         vwap = all((home / "vwap.day.bin").is_file() for home in homes.values())
         return [*FIELDS, *(["vwap"] if vwap else [])]
-    listed = isinstance(fields, Iterable) and not isinstance(fields, str)
+    listed = np.iterable(fields) and not isinstance(fields, str)
     names = list(fields) if listed else []
     if not names or not all(isinstance(name, str) for name in names):
         raise TypeError(
-            f"fields must be a list of names, such as ['open', 'close'], or None; got {fields!r}."
+            f"fields must be a list of names, such as ['open', 'close'], or None; got "
+            f"{shown(fields)}."
         )
     names = [name.removeprefix("$") for name in names]
     _check_names("fields", names)
@@ -319,6 +324,8 @@ def _open_series(path: Path, n_days: int) -> _Series:
         raise FileNotFoundError(
             f"{path} does not exist; {path.parent.name} has the fields: {', '.join(there)}.{hint}"
         ) from None
+    if not path.is_file():
+        raise ValueError(f"{path} is not a file; it must hold the series of a field.")
     if size == 0 or size % 4:
         raise ValueError(
             f"{path} has {size} bytes; a series holds one or more float32 of 4 bytes. The file is "

@@ -99,7 +99,11 @@ def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
     ------
     ValueError
         A name matches nothing.
+    TypeError
+        A name is no str.
     """
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"freeze must hold names, each a str; got {shown(list(names))}.")
     parameters = dict(module.named_parameters())
     frozen = {
         name: [p for p in parameters if p == name or p.startswith(f"{name}.")] for name in names

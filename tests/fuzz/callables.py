@@ -36,7 +36,7 @@ EXCUSED = {
     "skattn.CrossSectionalRegressor": "abstract: its methods are run through HIST",
     "skattn.panel.Transform": "a protocol",
     "skattn.preprocessing.PanelTransformer": "abstract: its methods are run through the steps",
-    "skattn.plugins.Hooks": "pluggy's specification",
+    "skattn.labels.label_ends": "called with what splitters and fits have checked",
     **{
         f"skattn.models.{name}": "a plain torch module, whose arguments the regressor has checked"
         for name in ("ALSTM", "GRU", "HIST", "LSTM", "SFM", "Transformer")
