@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from pkgutil import resolve_name
 from typing import Any
 
-from skattn.plugins._collect import Found, found_models
-from skattn.plugins._spec import ModelSpec
+from skattn.plugins._collect import InstalledModel, Problem, collected
+from skattn.plugins._names import canonical, nearest
+from skattn.plugins._spec import PROJECT, ModelSpec
 from skattn.plugins._strangers import blaming, class_name, shown
 
 
@@ -17,7 +19,9 @@ def list_models() -> list[ModelSpec]:
     Returns
     -------
     specs : list of ModelSpec
-        Specs sorted by name. Only the plugins' small entry modules are imported; torch is not.
+        Specs sorted by name; of several models of one name the first, which is the built-in one or
+        that of the first distribution by name. Only the plugins' small entry modules are imported;
+        torch is not.
 
     Raises
     ------
@@ -37,7 +41,42 @@ def list_models() -> list[ModelSpec]:
     >>> [spec.name for spec in skattn.list_models() if spec.name == "alstm"]
     ['alstm']
     """
-    return [found.spec for _, found in sorted(found_models().items())]
+    return [model.spec for model in list_installed() if ":" not in model.name]
+
+
+def list_installed() -> list[InstalledModel]:
+    """List every model that can be asked for, with the distribution that brings it, by name.
+
+    Returns
+    -------
+    models : list of InstalledModel
+        Those of ``list_models``, and the models of a name that is taken, as
+        ``"distribution:name"``.
+
+    Examples
+    --------
+    >>> from skattn.plugins import list_installed
+    >>> [model.distribution for model in list_installed() if model.name == "alstm"]
+    ['skattn']
+    """
+    return [model for _, model in sorted(collected().models.items())]
+
+
+def list_problems() -> list[Problem]:
+    """List what is wrong with the installed plugins.
+
+    Returns
+    -------
+    problems : list of Problem
+        All that ``list_models`` warns of, in the order in which plugins are loaded.
+
+    Examples
+    --------
+    >>> from skattn.plugins import list_problems
+    >>> [problem.text for problem in list_problems() if problem.distribution == "skattn"]
+    []
+    """
+    return list(collected().problems)
 
 
 def get_model(name: str) -> type:
@@ -46,7 +85,8 @@ def get_model(name: str) -> type:
     Parameters
     ----------
     name : str
-        Name of the model, as in ``list_models``.
+        Name of the model, as in ``list_models``, or ``"distribution:name"``: the model of one
+        distribution among several of one name.
 
     Returns
     -------
@@ -58,16 +98,18 @@ def get_model(name: str) -> type:
     ValueError
         No model has this name.
     ImportError, TypeError
-        The plugin's target cannot be imported, or is not a regressor. The message names the
-        plugin and its distribution.
+        The model needs another version of skattn, or the plugin's target cannot be imported, or is
+        not a regressor. The message names the plugin and its distribution.
 
     Examples
     --------
     >>> import skattn
     >>> skattn.get_model("alstm")
     <class 'skattn.models.alstm.ALSTMRegressor'>
+    >>> skattn.get_model("skattn:alstm")
+    <class 'skattn.models.alstm.ALSTMRegressor'>
     """
-    return _load(_find(name))
+    return _load(find_installed(name))
 
 
 def make_model(name: str, **params: Any) -> Any:
@@ -76,7 +118,7 @@ def make_model(name: str, **params: Any) -> Any:
     Parameters
     ----------
     name : str
-        Name of the model, as in ``list_models``.
+        Name of the model, as in ``get_model``.
     **params
         Parameters of the model.
 
@@ -98,7 +140,7 @@ def make_model(name: str, **params: Any) -> Any:
     >>> skattn.make_model("alstm", hidden_size=32)
     ALSTMRegressor(hidden_size=32)
     """
-    found = _find(name)
+    found = find_installed(name)
     model: Any = _load(found)
     with blaming(f"{_called(found)} does not name its parameters", TypeError):
         allowed = [str(each) for each in model._get_param_names()]
@@ -111,18 +153,76 @@ def make_model(name: str, **params: Any) -> Any:
     return model(**params)
 
 
-def _find(name: str) -> Found:
-    models = found_models()
+def find_installed(name: str) -> InstalledModel:
+    """Find a model by the name that ``get_model`` takes.
+
+    Parameters
+    ----------
+    name : str
+        Name of the model.
+
+    Returns
+    -------
+    model : InstalledModel
+        What is known of the model without importing the model.
+
+    Raises
+    ------
+    ValueError
+        No model has this name. The text gives those that there are, and the nearest.
+    ImportError
+        The model needs another version of skattn.
+
+    Examples
+    --------
+    >>> from skattn.plugins import find_installed
+    >>> find_installed("alstm").spec.target
+    'skattn.models.alstm:ALSTMRegressor'
+    """
+    models = collected().models
+    said, hints = shown(name), ""
     if isinstance(name, str):
         name = str.__str__(name)
-        if name in models:
-            return models[name]
-    close = difflib.get_close_matches(shown(name, show=str), models, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"No model is named {shown(name)}; there are {sorted(models)}.{hint}")
+        owner, colon, plain = name.rpartition(":")
+        owner = canonical(owner)
+        first = models.get(plain)
+        if first is not None and (not colon or owner == canonical(first.distribution)):
+            return first
+        if f"{owner}:{plain}" in models:
+            return models[f"{owner}:{plain}"]
+        _refuse_left_out(said, owner, plain)
+        close = _close(f"{owner}:{plain}" if owner else plain, models)
+        hints = f"{close}{''.join(_failed(plain))}"
+    raise ValueError(f"No model is named {said}; there are {sorted(models)}.{hints}")
 
 
-def _load(found: Found) -> type:
+def _close(name: str, models: dict[str, InstalledModel]) -> str:
+    valid = ":".join(map(nearest, name.split(":")))
+    for each in (name, valid, valid.rpartition(":")[-1]):
+        if close := difflib.get_close_matches(each, models, n=1):
+            return f" Did you mean {close[0]!r}?"
+    return ""
+
+
+def _refuse_left_out(said: str, owner: str, name: str) -> None:
+    """Raise where the model is there, but needs another version of skattn."""
+    for problem in collected().problems:
+        is_it = problem.spec is not None and problem.spec.name == name
+        if is_it and problem.kind == "version" and owner in ("", canonical(problem.distribution)):
+            raise ImportError(
+                f"Model {said} is left out: {problem.source} {problem.text}. Cure: {problem.cure}"
+            )
+
+
+def _failed(name: str) -> Iterator[str]:
+    """Say which plugin of this name failed."""
+    for problem in collected().problems:
+        names = {canonical(problem.plugin), canonical(problem.distribution)}
+        if problem.spec is None and names & {name, f"{PROJECT}-{name}"}:
+            yield f" But {problem.source} {problem.text}."
+
+
+def _load(found: InstalledModel) -> type:
     """Import the class of a model, and check that the class is a regressor's."""
     from sklearn.base import is_regressor
 
@@ -147,5 +247,5 @@ def _load(found: Found) -> type:
     return model
 
 
-def _called(found: Found) -> str:
-    return f"Model {found.spec.name!r} of {found.source}"
+def _called(found: InstalledModel) -> str:
+    return f"Model {found.name!r} of {found.source}"

@@ -4,37 +4,102 @@ from __future__ import annotations
 
 import threading
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pluggy
 
 from skattn.plugins._installed import Plugin, find_plugins
+from skattn.plugins._names import canonical
 from skattn.plugins._spec import PROJECT, Hooks, ModelSpec
 from skattn.plugins._strangers import described, let_ctrl_c_pass, shown
+from skattn.plugins._versions import why_unmet
 
 
 @dataclass(frozen=True)
-class Found:
-    """A model, and what messages call the plugin that brings the model."""
+class InstalledModel:
+    """A model that users can ask for, and where the model comes from.
 
+    Parameters
+    ----------
+    name : str
+        Name by which ``get_model`` finds the model: the spec's, or ``"distribution:name"`` where
+        another plugin's model has that name.
+    spec : ModelSpec
+        What the plugin says of the model.
+    distribution, version : str
+        The distribution that brings the model, "" where its metadata say nothing.
+    source : str
+        What messages call the plugin: its name and distribution.
+    """
+
+    name: str
     spec: ModelSpec
+    distribution: str
+    version: str
     source: str
 
 
-class FoundModels:
-    """Models by name, collected at the first call.
+@dataclass(frozen=True)
+class Problem:
+    """Something that is wrong with an installed plugin.
+
+    Parameters
+    ----------
+    source : str
+        What messages call the plugin: its name and distribution.
+    text : str
+        What is wrong; a sentence whose subject is the source.
+    kind : {"broken", "version", "clash"}
+        Whether something failed, the model needs another version of skattn, or another plugin has
+        a model of this name.
+    cure : str
+        What the user may do.
+    plugin, distribution, version : str
+        Entry point, distribution and version of the plugin, "" where unknown.
+    spec : ModelSpec or None
+        The model that the problem is about, None: the whole plugin.
+    """
+
+    source: str
+    text: str
+    kind: str = "broken"
+    cure: str = ""
+    plugin: str = ""
+    distribution: str = ""
+    version: str = ""
+    spec: ModelSpec | None = None
+
+
+@dataclass(frozen=True)
+class Collection:
+    """What the installed plugins bring: models by the names that find them, and problems."""
+
+    models: dict[str, InstalledModel] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def reports(self) -> Iterator[str]:
+        """One text for each plugin that has a problem."""
+        for source in dict.fromkeys(problem.source for problem in self.problems):
+            texts = [problem.text for problem in self.problems if problem.source == source]
+            more = f"; and {len(texts) - 3} more" if len(texts) > 3 else ""
+            yield f"{source} {'; '.join(texts[:3])}{more}"
+
+
+class Collector:
+    """The collection, made at the first call.
 
     Threads that come at the same time collect on their own, and the first to end is heard: a lock
     that is held while plugins are imported could wait for the locks of imports for ever.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, dict[str, Found]] = {}
+        self._kept: dict[str, Collection] = {}
         self._here = threading.local()
 
-    def __call__(self) -> dict[str, Found]:
-        """Models by name; the first call warns of what is wrong with plugins."""
+    def __call__(self) -> Collection:
+        """Models and problems; the first call warns of the problems."""
         if (kept := self._kept.get(PROJECT)) is not None:
             return kept
         if getattr(self._here, "is_collecting", False):
@@ -44,12 +109,12 @@ class FoundModels:
             )
         self._here.is_collecting = True
         try:
-            models, reports = _collect()
+            collection = _collect()
         finally:
             self._here.is_collecting = False
-        kept = self._kept.setdefault(PROJECT, models)
+        kept = self._kept.setdefault(PROJECT, collection)
         # What a report raises or calls finds the models collected.
-        for report in reports if kept is models else ():
+        for report in collection.reports() if kept is collection else ():
             _warn(f"skattn: {report}.")
         return kept
 
@@ -58,27 +123,76 @@ class FoundModels:
         self._kept.clear()
 
 
-found_models = FoundModels()
+collected = Collector()
 
 
-def _collect() -> tuple[dict[str, Found], list[str]]:
-    """Models by name, and one report for each plugin that has a fault."""
-    models: dict[str, Found] = {}
-    reports: list[str] = []
-    for plugin in find_plugins(reports):
+def _collect() -> Collection:
+    found = Collection()
+    for plugin in find_plugins():
         faults = list(plugin.faults)
-        for spec in _specs(plugin, faults):
-            if spec.name in models:
-                faults.append(
-                    f"names a model {spec.name!r}, which {models[spec.name].source} has already; "
-                    f"the first model is kept"
-                )
-            else:
-                models[spec.name] = Found(spec, plugin.source)
-        if faults:
-            more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-            reports.append(f"{plugin.source} {'; '.join(faults[:3])}{more}")
-    return models, reports
+        specs = _specs(plugin, faults)
+        cure = _cure(plugin)
+        found.problems.extend(_problem(plugin, fault, cure=cure) for fault in faults)
+        for spec in specs:
+            _add(found, plugin, spec)
+    return found
+
+
+def _add(found: Collection, plugin: Plugin, spec: ModelSpec) -> None:
+    """Add a model by the name that finds it, or say why nothing finds it."""
+    if why := why_unmet(spec.requires_skattn):
+        text = f"has a model {spec.name!r} that {why}"
+        cure = f"pip install --upgrade {PROJECT} {plugin.distribution}".strip()
+        found.problems.append(_problem(plugin, text, "version", cure, spec))
+        return
+    name, first = spec.name, found.models.get(spec.name)
+    if first is not None:
+        name = f"{canonical(plugin.distribution)}:{spec.name}"
+        text = (
+            f"names a model {spec.name!r}, which {first.source} has already; the first model is "
+            f"kept"
+        )
+        is_lost = (
+            not plugin.distribution
+            or name in found.models
+            or canonical(first.distribution) == canonical(plugin.distribution)
+        )
+        if is_lost:
+            problem = _problem(plugin, text, "broken", "The author gives it another name.", spec)
+        else:
+            text = f"{text}, and {name!r} is this one"
+            problem = _problem(plugin, text, "clash", f"Ask for {name!r}.", spec)
+        found.problems.append(problem)
+        if is_lost:
+            return
+    found.models[name] = InstalledModel(
+        name, spec, plugin.distribution, plugin.version, plugin.source
+    )
+
+
+def _problem(
+    plugin: Plugin, text: str, kind: str = "broken", cure: str = "", spec: ModelSpec | None = None
+) -> Problem:
+    return Problem(
+        source=plugin.source,
+        text=text,
+        kind=kind,
+        cure=cure,
+        plugin=plugin.entry.name if plugin.entry else "",
+        distribution=plugin.distribution,
+        version=plugin.version,
+        spec=spec,
+    )
+
+
+def _cure(plugin: Plugin) -> str:
+    """What a user may do about a plugin that fails."""
+    if plugin.distribution:
+        name = plugin.distribution
+        return f"pip install --upgrade {name}, or pip uninstall {name}"
+    if plugin.source == "SKATTN_PLUGINS":
+        return "Correct or unset the environment variable SKATTN_PLUGINS."
+    return "Remove the distribution from the environment."
 
 
 def _specs(plugin: Plugin, faults: list[str]) -> list[ModelSpec]:

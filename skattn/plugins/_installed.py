@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, distributions
 
 from skattn import __version__
+from skattn.plugins._names import canonical
 from skattn.plugins._spec import PROJECT
 from skattn.plugins._strangers import described
 
@@ -21,6 +23,8 @@ class Plugin:
     ----------
     source : str
         What messages call the plugin: its name and distribution.
+    distribution, version : str
+        Those of the metadata, "" where there are none.
     entry : EntryPoint or None
         What is to be loaded.
     names : frozenset of str
@@ -31,6 +35,8 @@ class Plugin:
 
     source: str
     entry: EntryPoint | None
+    distribution: str = ""
+    version: str = ""
     names: frozenset[str] = frozenset()
     faults: tuple[str, ...] = ()
 
@@ -38,30 +44,37 @@ class Plugin:
 # The built-in models go through the door of every plugin, and are known without metadata: those
 # may be missing (a checkout, a frozen program) or those of another distribution named skattn.
 BUILTIN = EntryPoint("builtin", "skattn.models._specs", PROJECT)
-_BUILTIN_PLUGIN = Plugin(f"plugin 'builtin' ({PROJECT} {__version__})", BUILTIN)
+_BUILTIN_PLUGIN = Plugin(
+    f"plugin 'builtin' ({PROJECT} {__version__})", BUILTIN, PROJECT, __version__
+)
 
 
-def find_plugins(reports: list[str]) -> list[Plugin]:
-    """Find the built-in models, then the plugins that SKATTN_PLUGINS allows, by name.
-
-    Parameters
-    ----------
-    reports : list of str
-        Gets what is wrong with SKATTN_PLUGINS.
+def find_plugins() -> list[Plugin]:
+    """Find the built-in models, then the plugins that SKATTN_PLUGINS allows, by distribution.
 
     Returns
     -------
     plugins : list of Plugin
+        What is wrong with SKATTN_PLUGINS comes as a Plugin without an entry.
     """
-    found = sorted(_installed(), key=lambda plugin: plugin.entry.name if plugin.entry else "")
+    found = sorted(_installed(), key=_order)
     allowed = os.environ.get("SKATTN_PLUGINS")
     if allowed is not None:
-        names = {_canonical(name.strip()) for name in allowed.split(",") if name.strip()}
+        names = {canonical(name.strip()) for name in allowed.split(",") if name.strip()}
         known = {BUILTIN.name, PROJECT}.union(*(plugin.names for plugin in found))
-        for name in sorted(names - known):
-            reports.append(f"SKATTN_PLUGINS names {name!r}, which is not installed")
-        found = [plugin for plugin in found if names & plugin.names]
+        unknown = [_unknown(name, known) for name in sorted(names - known)]
+        found = [*unknown, *(plugin for plugin in found if names & plugin.names)]
     return [_BUILTIN_PLUGIN, *found]
+
+
+def _order(plugin: Plugin) -> tuple[str, str]:
+    return canonical(plugin.distribution), plugin.entry.name if plugin.entry else ""
+
+
+def _unknown(name: str, known: set[str]) -> Plugin:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return Plugin("SKATTN_PLUGINS", None, faults=(f"names {name!r}, which is not installed{hint}",))
 
 
 def _installed() -> Iterator[Plugin]:
@@ -70,7 +83,7 @@ def _installed() -> Iterator[Plugin]:
     try:
         for distribution in distributions():
             # The folder's name costs no parsing of metadata, as in importlib.metadata itself.
-            name = _canonical(_of_folder(distribution)[0] or _field(distribution, "Name"))
+            name = canonical(_of_folder(distribution)[0] or _field(distribution, "Name"))
             if name not in seen:
                 yield from _plugins_of(distribution)
             if name:
@@ -84,21 +97,22 @@ def _plugins_of(distribution: Distribution) -> Iterator[Plugin]:
         entries = [entry for entry in distribution.entry_points if entry.group == PROJECT]
     except Exception as error:
         if _may_bring_plugins(distribution):
-            name, label, _ = _identify(distribution)
+            name, version, label, _ = _identify(distribution)
             fault = f"has entry points that cannot be read: {described(error)}"
-            yield Plugin(f"distribution {label}", None, frozenset({_canonical(name)}), (fault,))
+            source, names = f"distribution {label}", frozenset({canonical(name)})
+            yield Plugin(source, None, name, version, names, (fault,))
         return
     for entry in entries:
         if entry == BUILTIN:
             continue
-        name, label, faults = _identify(distribution)
-        names = frozenset({_canonical(entry.name), _canonical(name)})
+        name, version, label, faults = _identify(distribution)
+        names = frozenset({canonical(entry.name), canonical(name)})
         source = f"plugin {entry.name!r} ({label})"
-        if entry.name == BUILTIN.name and _canonical(name) == PROJECT:
+        if entry.name == BUILTIN.name and canonical(name) == PROJECT:
             fault = "passes itself off as the built-in models, and is left out"
-            yield Plugin(source, None, names, (fault,))
+            yield Plugin(source, None, name, version, names, (fault,))
         else:
-            yield Plugin(source, entry, names, faults)
+            yield Plugin(source, entry, name, version, names, faults)
 
 
 def _may_bring_plugins(distribution: Distribution) -> bool:
@@ -108,14 +122,14 @@ def _may_bring_plugins(distribution: Distribution) -> bool:
         return True
 
 
-def _identify(distribution: Distribution) -> tuple[str, str, tuple[str, ...]]:
-    """Name of a distribution, its name and version as a label, and what its metadata lack."""
+def _identify(distribution: Distribution) -> tuple[str, str, str, tuple[str, ...]]:
+    """Name and version of a distribution, both as a label, and what its metadata lack."""
     given = {field: _field(distribution, field) for field in ("Name", "Version")}
     missing = [field for field, value in given.items() if not value]
     name, version = (a or b for a, b in zip(given.values(), _of_folder(distribution), strict=True))
     label = " ".join(part for part in (name, version) if part) or "a distribution without a name"
     fault = f"has a distribution whose metadata give no {' and no '.join(missing)}"
-    return name, label, (fault,) if missing else ()
+    return name, version, label, (fault,) if missing else ()
 
 
 def _field(distribution: Distribution, field: str) -> str:
@@ -132,8 +146,3 @@ def _of_folder(distribution: Distribution) -> tuple[str, str]:
     folder = getattr(getattr(distribution, "_path", None), "name", "")
     found = re.fullmatch(r"([^-]*)(?:-(.*))?\.(?:dist|egg)-info", folder)
     return (found[1], found[2] or "") if found else ("", "")
-
-
-def _canonical(name: str) -> str:
-    # Package indexes compare names in this form: My_Plug equals my-plug.
-    return re.sub(r"[-_.]+", "-", name).lower()

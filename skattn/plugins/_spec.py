@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pluggy
 
+from skattn.plugins._names import check_name
 from skattn.plugins._strangers import shown
 
 PROJECT = "skattn"
@@ -22,7 +23,9 @@ class ModelSpec:
     Parameters
     ----------
     name : str
-        Name by which users ask for the model.
+        Name by which users ask for the model: lower-case letters, digits and single hyphens
+        between them, beginning with a letter. Where another plugin has a model of this name, users
+        ask for ``"distribution:name"``.
     target : str
         Location of the regressor's class, ``"package.module:Class"``. Imported on first use,
         and checked then.
@@ -31,7 +34,9 @@ class ModelSpec:
     reference : str, default=""
         Paper or code that the model follows.
     requires_skattn : str, default=""
-        Versions of skattn that the model works with, such as ">=0.2,<1" (PEP 440). Empty: any.
+        Versions of skattn that the model works with, such as ">=0.2,<1" (PEP 440). With another
+        version the model is not loaded, and reported. A prerelease counts as the version that it
+        precedes, unless the text names a prerelease. Empty: any version.
     qlib : sequence of str, default=()
         The classes of qlib that the model stands for, ``"package.module:Class"``, whose workflows
         ``skattn.qlib.load_workflow`` then translates to the model. A module whose name ends in
@@ -46,7 +51,7 @@ class ModelSpec:
         A text is no str, ``name`` cannot be hashed, ``qlib`` is no sequence of str or
         ``qlib_parameters`` no mapping of str.
     ValueError
-        ``name`` is empty.
+        ``name`` is empty, or not a name as above.
 
     Examples
     --------
@@ -82,6 +87,7 @@ class ModelSpec:
             raise TypeError(f"name of a ModelSpec must be hashable; got {shown(self.name)}.")
         if not str.strip(self.name):
             raise ValueError(f"name of a ModelSpec must not be empty; got {shown(self.name)}.")
+        check_name("name of a ModelSpec", str.__str__(self.name))
 
 
 def _are_texts(values: Iterable[object]) -> bool:
