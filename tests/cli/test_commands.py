@@ -7,6 +7,7 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError
 from types import ModuleType
+from unittest import SkipTest
 
 import pytest
 from click.testing import CliRunner
@@ -256,7 +257,7 @@ def kit(monkeypatch):
     """A stand-in for skattn.testing, with results of every kind."""
     results = [
         {"check_name": "check_one", "status": "passed", "exception": None},
-        {"check_name": "check_two", "status": "skipped", "exception": RuntimeError("no GPU")},
+        {"check_name": "check_two", "status": "skipped", "exception": SkipTest("no GPU")},
     ]
 
     def check_model(estimator, *, on_fail="raise", on_result=None):
@@ -303,7 +304,16 @@ def test_check_as_json(site, kit):
     said = json.loads(run("check", "gru", "--json", code=1).stdout)
     assert said["ok"] is False
     assert said["checks"][0] == {"check": "check_one", "status": "passed", "message": ""}
+    assert said["checks"][1]["message"] == "no GPU"
     assert said["checks"][2]["message"].startswith("Days see each other:")
+
+
+def test_what_the_model_itself_raised_has_its_class(site, kit):
+    kit.append({**FAILED, "exception": KeyError("lag")})
+    kit.append({**FAILED, "exception": AssertionError()})
+    said = run("check", "gru", code=1).stdout
+    assert "\nKeyError: 'lag'\n" in said
+    assert "\nAssertionError:\n" in said
 
 
 # Doctor -----------------------------------------------------------------------------------------
