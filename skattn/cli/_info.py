@@ -45,9 +45,15 @@ def find(name: str) -> tuple[InstalledModel, type]:
 def show_info(name: str, as_json: bool) -> None:
     """Print what a model is, and its parameters."""
     model, cls = find(name)
+    from skattn.parameters import shown
+
     known = model_fields(model)
     known["description"] = _description(cls)
-    known["parameters"] = _parameters(cls)
+    try:
+        known["parameters"] = _parameters(cls)
+    except Exception as error:  # a class that declares nothing may raise anything
+        said = f"{model.source}: {cls.__name__} does not name its parameters: {error!r}"
+        raise click.ClickException(said) from error
     if as_json:
         print_json(known)
         return
@@ -68,7 +74,7 @@ def show_info(name: str, as_json: bool) -> None:
             out.print(text(paragraph))
     for title, is_own in (("Parameters of its own", True), ("Training parameters", False)):
         rows = [
-            (each["name"], _shown(each["default"]), each["allowed"], _sentence(each["doc"]))
+            (each["name"], shown(each["default"]), each["allowed"], _sentence(each["doc"]))
             for each in known["parameters"]
             if each["own"] is is_own
         ]
@@ -89,7 +95,7 @@ def _description(cls: type) -> str:
 def _parameters(cls: type) -> list[dict[str, Any]]:
     """The parameters of a regressor: those of its own first."""
     from skattn.base import SequenceRegressor
-    from skattn.parameters import MISSING, DeclaredParameters, parameters_of
+    from skattn.parameters import DeclaredParameters, parameters_of
 
     if not issubclass(cls, DeclaredParameters):
         made: Any = cls()
@@ -101,7 +107,7 @@ def _parameters(cls: type) -> list[dict[str, Any]]:
     found = [
         {
             "name": name,
-            "default": "" if declared.default is MISSING else declared.default,
+            "default": declared.default,
             "allowed": declared.allowed(),
             "doc": _plain(declared.doc),
             "own": name not in shared,
@@ -113,10 +119,6 @@ def _parameters(cls: type) -> list[dict[str, Any]]:
 
 def _plain(doc: str) -> str:
     return doc.replace("``", "")
-
-
-def _shown(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) and value else str(value)
 
 
 def _sentence(doc: str) -> str:

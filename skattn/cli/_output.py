@@ -54,7 +54,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 def print_json(value: Any) -> None:
     """Print JSON that any parser reads: other values are their repr."""
-    print(json.dumps(_plain(value), indent=2, default=repr))
+    print(json.dumps(_plain(value), indent=2, default=_shown))
 
 
 def _plain(value: Any) -> Any:
@@ -65,6 +65,13 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and value - value != 0:
         return repr(value)  # JSON has no infinity
     return value
+
+
+def _shown(value: object) -> str:
+    # Imported here: numpy comes with it, and lists of models have texts alone.
+    from skattn.parameters import shown
+
+    return shown(value)
 
 
 @contextlib.contextmanager

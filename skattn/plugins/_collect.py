@@ -131,8 +131,7 @@ def _collect() -> Collection:
     for plugin in find_plugins():
         faults = list(plugin.faults)
         specs = _specs(plugin, faults)
-        cure = _cure(plugin)
-        found.problems.extend(_problem(plugin, fault, cure=cure) for fault in faults)
+        found.problems.extend(_problem(plugin, fault, cure=_cure(plugin)) for fault in faults)
         for spec in specs:
             _add(found, plugin, spec)
     return found
@@ -145,26 +144,20 @@ def _add(found: Collection, plugin: Plugin, spec: ModelSpec) -> None:
         cure = f"pip install --upgrade {PROJECT} {plugin.distribution}".strip()
         found.problems.append(_problem(plugin, text, "version", cure, spec))
         return
-    name, first = spec.name, found.models.get(spec.name)
-    if first is not None:
-        name = f"{canonical(plugin.distribution)}:{spec.name}"
+    name = spec.name
+    if (first := found.models.get(name)) is not None:
+        owner = canonical(plugin.distribution)
+        name = f"{owner}:{name}"
         text = (
             f"names a model {spec.name!r}, which {first.source} has already; the first model is "
             f"kept"
         )
-        is_lost = (
-            not plugin.distribution
-            or name in found.models
-            or canonical(first.distribution) == canonical(plugin.distribution)
-        )
-        if is_lost:
-            problem = _problem(plugin, text, "broken", "The author gives it another name.", spec)
-        else:
-            text = f"{text}, and {name!r} is this one"
-            problem = _problem(plugin, text, "clash", f"Ask for {name!r}.", spec)
-        found.problems.append(problem)
-        if is_lost:
+        if owner in ("", canonical(first.distribution)) or name in found.models:
+            cure = "The author gives the model another name."
+            found.problems.append(_problem(plugin, text, "broken", cure, spec))
             return
+        text = f"{text}, and {name!r} is this one"
+        found.problems.append(_problem(plugin, text, "clash", f"Ask for {name!r}.", spec))
     found.models[name] = InstalledModel(
         name, spec, plugin.distribution, plugin.version, plugin.source
     )

@@ -36,6 +36,8 @@ def check_name(what: str, name: str) -> None:
 
     Raises
     ------
+    TypeError
+        The name is no str.
     ValueError
         The name has anything but lower-case letters, digits, and hyphens between them, or does not
         begin with a letter. The text gives the nearest name that is valid.
@@ -50,6 +52,8 @@ def check_name(what: str, name: str) -> None:
     ValueError: name must be lower-case letters, digits and single hyphens between them, beginning
     with a letter, such as 'my-model'; got 'My.Model'.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"{what} must be a str; got {shown(name)}.")
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"{what} must be lower-case letters, digits and single hyphens between them, beginning "

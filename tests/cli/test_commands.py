@@ -70,8 +70,6 @@ def test_output_is_readable_at_80_columns(site, monkeypatch, command):
 
 
 def test_python_m_skattn_is_the_same_command():
-    ran = python("import runpy, sys; sys.argv[1:] = ['--version']; runpy.run_module('skattn')")
-    assert ran.stdout == ""
     ran = python(
         """
         import runpy, sys
@@ -196,7 +194,7 @@ def test_info_describes_a_model(site):
         "class skattn.models.alstm:ALSTMRegressor",
         f"from skattn {skattn.__version__}",
         "reference Qin et al. 2017, arXiv 1704.02971; qlib pytorch_alstm.py",
-        "rnn \"gru\" one of 'gru', 'lstm' Recurrent unit",
+        "rnn 'gru' one of 'gru', 'lstm' Recurrent unit",
         "lr 0.001 a float above 0 Learning rate",
     ):
         assert part in said
@@ -236,6 +234,29 @@ def test_info_of_one_among_models_of_one_name(site):
     ]
     assert "shift 0.0" in words(run("info", "other:alstm").stdout)
     assert json.loads(run("info", "alstm", "--json").stdout)["distribution"] == "skattn"
+
+
+def test_info_of_a_class_that_breaks(site):
+    code = """
+    class Broken(Mean):
+        def get_params(self, deep=True):
+            raise RuntimeError("no parameters")
+
+    class Evil:
+        def __repr__(self):
+            raise RuntimeError("no repr")
+
+    class Odd(Mean):
+        def get_params(self, deep=True):
+            return {"evil": Evil()}
+    """
+    answer = "[ModelSpec('broken', 'MODULE:Broken'), ModelSpec('odd', 'MODULE:Odd')]"
+    site.install("my-broken", hook(answer, code))
+    said = run("info", "broken", code=1).stderr
+    assert "my-broken 1.2.3): Broken does not name its parameters: RuntimeError('no pa" in said
+    assert "evil a Evil" in words(run("info", "odd").stdout)
+    (parameter,) = json.loads(run("info", "odd", "--json").stdout)["parameters"]
+    assert parameter["default"] == "a Evil"
 
 
 def test_json_has_no_infinity(site):

@@ -36,6 +36,9 @@ EXCUSED = {
     "skattn.CrossSectionalRegressor": "abstract: its methods are run through HIST",
     "skattn.panel.Transform": "a protocol",
     "skattn.preprocessing.PanelTransformer": "abstract: its methods are run through the steps",
+    "skattn.plugins.InstalledModel": "a record that skattn makes",
+    "skattn.plugins.Problem": "a record that skattn makes",
+    "skattn.cli.main": "a command, which gets texts; tests/cli holds its errors",
     "skattn.labels.label_ends": "called with what splitters and fits have checked",
     **{
         f"skattn.models.{name}": "a plain torch module, whose arguments the regressor has checked"
@@ -1069,6 +1072,22 @@ def other_cases() -> Iterator[Case]:
         data(name="a", target="a:b", summary="", reference=""),
     )
     yield Case("skattn.list_models", "list_models", skattn.list_models, data())
+    yield Case("skattn.plugins.list_installed", "list_installed", plugins.list_installed, data())
+    yield Case("skattn.plugins.list_problems", "list_problems", plugins.list_problems, data())
+    yield Case(
+        "skattn.plugins.check_name",
+        "check_name",
+        lambda name: plugins.check_name("name", name),
+        data(name="my-model"),
+    )
+    yield Case(
+        "skattn.plugins.find_installed",
+        "find_installed",
+        plugins.find_installed,
+        data(name="skattn:gru"),
+        {},
+        {"name": ("model",)},
+    )
     yield Case(
         "skattn.get_model",
         "get_model",
