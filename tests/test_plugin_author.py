@@ -7,12 +7,12 @@ import importlib
 import re
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import check_estimator
 
 import skattn
 from skattn.inspection import attention_weights
@@ -106,5 +106,17 @@ def test_a_model_with_side_inputs(installed, market):
     assert (weights.ne(0).sum(axis=1) == 1).all()
 
 
-def test_the_printed_models_pass_scikit_learns_checks(installed):
-    check_estimator(skattn.make_model("mean", lr=0.05), on_skip=None)
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "target",
+    [
+        "skattn_mean.model:MeanRegressor",
+        "skattn_peers:PeersRegressor",
+        "skattn_by_sector:BySectorRegressor",
+    ],
+)
+def test_the_printed_models_pass_the_checks(installed, target):
+    kit = pytest.importorskip("skattn.testing")
+    results = kit.check_model(resolve_name(target)(), on_fail=None)
+    assert [each for each in results if each["status"] == "failed"] == []
+    assert len(results) > 60
