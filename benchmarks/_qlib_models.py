@@ -30,13 +30,18 @@ from skattn import make_model
 # Module and class in qlib.contrib.model, and the attribute that holds the torch module.
 QLIB = {
     "alstm": ("pytorch_alstm", "ALSTM", "ALSTM_model"),
+    "gats": ("pytorch_gats", "GATs", "GAT_model"),
     "gru": ("pytorch_gru", "GRU", "gru_model"),
     "hist": ("pytorch_hist", "HIST", "HIST_model"),
+    "localformer": ("pytorch_localformer", "LocalformerModel", "model"),
     "lstm": ("pytorch_lstm", "LSTM", "lstm_model"),
     "sfm": ("pytorch_sfm", "SFM", "sfm_model"),
     "transformer": ("pytorch_transformer", "TransformerModel", "model"),
 }
-MODELS = tuple(QLIB)
+# Those that plugins bring, and those that look across the stocks of a day.
+FROM_PLUGINS = ("gats", "localformer")
+BY_DAY = ("gats", "hist")
+MODELS = tuple(name for name in QLIB if name not in FROM_PLUGINS)
 
 # The same under both names, where a model has it.
 SAME = ("hidden_size", "num_layers", "dropout", "d_model", "nhead", "output_dim", "freq_dim")
@@ -66,13 +71,15 @@ def make_qlib(name: str, regressor: Any, *, seed: int, folder: Path, device: str
         "GPU": 0 if device.startswith("cuda") else -1,
         "seed": seed,
     }
-    if name == "transformer":
+    if name in ("localformer", "transformer"):
         parameters["reg"] = ours["weight_decay"]
     if name == "hist":
         if device == "cpu":
             module.torch = _TorchOnCpu()
         parameters |= write_concepts(ours["concepts"], folder)
-        parameters |= {"base_model": ours["rnn"].upper(), "metric": "ic"}
+        parameters["metric"] = "ic"
+    if name in BY_DAY:
+        parameters["base_model"] = ours["rnn"].upper()
     if name == "gru":
         module.R = _NoRecorder()
     model = getattr(module, class_name)(**parameters)
@@ -113,13 +120,13 @@ def train_epoch(name: str, model: Any, data: pd.DataFrame) -> None:
 
 def rows_trained(name: str, n_rows: int, batch_size: int) -> int:
     """Rows of an epoch of qlib's, which leaves out the last batch where it is not full."""
-    return n_rows if name == "hist" else n_rows - n_rows % batch_size
+    return n_rows if name in BY_DAY else n_rows - n_rows % batch_size
 
 
 def predict(name: str, model: Any, dataset: Frames, segment: str = "test") -> np.ndarray:
     """Predict with qlib's own loop."""
     model.fitted = True
-    if name != "hist":
+    if name not in BY_DAY:
         # Of a last batch of one row qlib's modules squeeze away the only axis.
         while len(dataset.features[segment]) % model.batch_size == 1:
             model.batch_size += 1
@@ -148,7 +155,7 @@ class Frames:
             self.both[name] = _Table(table, index=index, columns=columns)
             self.features[name] = _Table(flat, index=index, columns=features)
 
-    def prepare(self, segments: str | Sequence[str], col_set: Any, data_key: Any) -> Any:
+    def prepare(self, segments: str | Sequence[str], col_set: Any, data_key: Any = None) -> Any:
         """Give the frames of some segments, as DatasetH does."""
         if not isinstance(segments, str):
             return [self.prepare(segment, col_set, data_key) for segment in segments]

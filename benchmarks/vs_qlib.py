@@ -7,7 +7,9 @@ Alpha360 windows of the last days of a real market, batches as in qlib's workflo
 clipped to 3. qlib trains in its own ``train_epoch`` and predicts in its own ``predict``, of a frame
 that is ready; set-up is not counted. For skattn whole calls are timed, ``fit`` with its checks and
 set-up and ``predict``, of a dense array. qlib leaves the last batch of an epoch out where it is not
-full: rates are of the rows that were computed. HIST gets whole days, one a batch.
+full: rates are of the rows that were computed. HIST and GATs get whole days, one a batch. GATs and
+Localformer come from plugins (pip install plugins/skattn-gats plugins/skattn-localformer), and are
+left out where these are not installed.
 
 Other rows are the same regressor with precision="bf16", and trained with compile=True: its second
 and later epochs within one fit, which are not interleaved with the other runs.
@@ -27,7 +29,9 @@ import numpy as np
 import pandas as pd
 import torch
 from _qlib_models import (
-    MODELS,
+    BY_DAY,
+    FROM_PLUGINS,
+    QLIB,
     Frames,
     make_qlib,
     make_regressor,
@@ -40,14 +44,16 @@ from _qlib_models import (
 )
 from _report import US_EQUITIES, describe_machine, interleaved
 
-from skattn import from_long
+from skattn import from_long, list_models
 from skattn.preprocessing import Alpha360, RobustZScore
 
 # Times qlib's rate of training and of prediction that skattn is to reach.
 TARGETS = {
     "alstm": (1.3, 1.5),
+    "gats": (1.5, 1.5),
     "gru": (1.2, 1.5),
     "hist": (1.5, 2.0),
+    "localformer": (4.0, 4.0),
     "lstm": (1.2, 1.5),
     "sfm": (3.0, 3.0),
     "transformer": (4.0, 4.0),
@@ -73,7 +79,7 @@ class Data:
 
     def rows(self, name: str, n_windows: int) -> tuple[np.ndarray, np.ndarray, pd.MultiIndex]:
         """Take about so many rows: whole days for a model that looks across stocks."""
-        if name == "hist":
+        if name in BY_DAY:
             day = pd.factorize(self.index.get_level_values("datetime"))[0]
             n_windows = int((day <= day[min(n_windows, len(day)) - 1]).sum())
         return self.X[:n_windows], self.y[:n_windows], self.index[:n_windows]
@@ -120,7 +126,7 @@ class Pair:
         return Frames({"test": self.data.rows(self.name, n_windows)})
 
     def _context(self, n_windows: int) -> dict[str, Any]:
-        if self.name != "hist":
+        if self.name not in BY_DAY:
             return {}
         index = self.data.rows(self.name, n_windows)[2]
         return {level: index.get_level_values(name) for level, name in CONTEXT.items()}
@@ -221,7 +227,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", default=",".join(MODELS), help="comma-separated")
+    installed = {spec.name for spec in list_models()}
+    models = [name for name in QLIB if name not in FROM_PLUGINS or name in installed]
+    parser.add_argument("--models", default=",".join(models), help="comma-separated")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--windows", type=int, default=16_000)
@@ -242,7 +250,7 @@ def main() -> None:
     if arguments.device == "cuda":
         print(f"on {torch.cuda.get_device_name()}")
     print(
-        f"{arguments.windows} windows of 60 x 6 (hist: {len(data.X)} of {n_days} days), float32; "
+        f"{arguments.windows} windows of 60 x 6 ({', '.join(BY_DAY)}: {len(data.X)} of {n_days} days), float32; "
         f"seed 0; {arguments.repeats} interleaved runs\n"
     )
     print(f"{'':20} {'':9} {'rows':>7} {'rows/s':>10} {'x qlib':>9} {'target':>7}", flush=True)
