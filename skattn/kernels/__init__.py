@@ -7,7 +7,6 @@ are several times as fast on a CPU as torch's own, ``by_rows`` spreads rows over
 from skattn.kernels._blocks import by_rows, draws_random_numbers, map_blocks
 from skattn.kernels._encoder import encode_last_step, encoder_attention, encoder_layer, sinusoids
 from skattn.kernels._frequency_memory import MemoryStep, last_memory_state, memory_steps
-from skattn.kernels._local_convolution import local_convolution
 from skattn.kernels._position_independent import PositionIndependent
 from skattn.kernels._recurrent import RNN_ROWS, RNNS, make_rnn, time_major
 from skattn.kernels._tiled_feed_forward import TILED_WIDTH, feed_forward
@@ -25,7 +24,6 @@ __all__ = [
     "encoder_layer",
     "feed_forward",
     "last_memory_state",
-    "local_convolution",
     "make_rnn",
     "map_blocks",
     "memory_steps",

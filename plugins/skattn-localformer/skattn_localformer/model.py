@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skattn import SequenceRegressor, parameter
-from skattn.kernels import encoder_attention, encoder_layer, local_convolution, make_rnn, sinusoids
+from skattn.kernels import encoder_attention, encoder_layer, make_rnn, sinusoids, time_major
 
 
 class Localformer(nn.Module):
@@ -30,7 +30,7 @@ class Localformer(nn.Module):
     """
 
     attention_axes: ClassVar[dict] = {"layers": ("layer", "head", "query", "key")}
-    block_rows: ClassVar[int] = 64
+    block_rows: ClassVar[int] = 128
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Localformer(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Predict each window: (B, T, F) to (B,)."""
         *_, encoded = self._encode(x, self.dropout if self.training else 0.0)
-        states, _ = self.rnn(encoded.transpose(0, 1).contiguous())
+        states, _ = self.rnn(time_major(encoded))
         return self.decoder_layer(states[-1])[:, 0]
 
     def attend(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -77,7 +77,7 @@ class Localformer(nn.Module):
         steps = steps + sinusoids(steps.shape[1], steps.shape[2], x.device)
         inputs = []
         for layer, convolution in zip(*self.transformer_encoder.values(), strict=True):
-            local = local_convolution(convolution, steps)
+            local = convolution(steps.transpose(1, 2)).transpose(1, 2)
             inputs.append(steps + local)
             steps = encoder_layer(layer, inputs[-1], dropout)
         # The last convolution comes in a second time, as in qlib.
