@@ -250,8 +250,8 @@ def main() -> None:
     if arguments.device == "cuda":
         print(f"on {torch.cuda.get_device_name()}")
     print(
-        f"{arguments.windows} windows of 60 x 6 ({', '.join(BY_DAY)}: {len(data.X)} of {n_days} days), float32; "
-        f"seed 0; {arguments.repeats} interleaved runs\n"
+        f"{arguments.windows} windows of 60 x 6 ({', '.join(BY_DAY)}: {len(data.X)} of {n_days} "
+        f"days), float32; seed 0; {arguments.repeats} interleaved runs\n"
     )
     print(f"{'':20} {'':9} {'rows':>7} {'rows/s':>10} {'x qlib':>9} {'target':>7}", flush=True)
     for name in arguments.models.split(","):

@@ -93,8 +93,8 @@ class LocalformerRegressor(SequenceRegressor):
 
     References
     ----------
-    qlib, ``qlib/contrib/model/pytorch_localformer.py``: same mathematics, same weight names (without
-    qlib's unused ``encoder_layer`` and its table of positions) and same defaults, apart from the lr
+    qlib, ``qlib/contrib/model/pytorch_localformer.py``: same mathematics, weight names (without
+    qlib's unused ``encoder_layer`` and its table of positions) and defaults, apart from the lr
     (0.0001 there, which needs more than the few hundred steps of small data).
     """
 
