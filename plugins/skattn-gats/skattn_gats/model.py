@@ -100,7 +100,7 @@ class GATsRegressor(CrossSectionalRegressor):
     dropout: float = parameter(
         0.0, at_least=0, below=1, doc="Dropout rate between the recurrent layers."
     )
-    parameters_for_checks = {"hidden_size": 8, "num_layers": 1}
+    parameters_for_checks = {"hidden_size": 8}
 
     def build_module(self, n_steps: int, n_features: int) -> GATs:
         """Make the torch module for windows of this shape."""
