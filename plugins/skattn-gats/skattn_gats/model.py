@@ -39,7 +39,7 @@ class GATs(nn.Module):
         n_features: int,
         hidden_size: int = 64,
         num_layers: int = 2,
-        rnn: str = "lstm",
+        rnn: str = "gru",
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
@@ -89,14 +89,13 @@ class GATsRegressor(CrossSectionalRegressor):
     References
     ----------
     Velickovic et al. 2018, "Graph Attention Networks", arXiv 1710.10903. qlib,
-    ``qlib/contrib/model/pytorch_gats.py``: same mathematics and same weight names, and
-    ``examples/benchmarks/GATs/workflow_config_gats_Alpha360.yaml`` for the defaults. (There the
-    dropout is 0.7 and the lr 0.0001, for training that starts from a pretrained LSTM.)
+    ``qlib/contrib/model/pytorch_gats.py``: same mathematics, weight names and defaults. (qlib's
+    workflow for Alpha360 starts from a pretrained LSTM, with a dropout of 0.7 and a lr of 0.0001.)
     """
 
     hidden_size: int = parameter(64, at_least=1, at_most=65_536, doc="Size of the recurrent state.")
     num_layers: int = parameter(2, at_least=1, at_most=1_000, doc="Number of recurrent layers.")
-    rnn: str = parameter("lstm", one_of=("gru", "lstm"), doc="Recurrent unit.")
+    rnn: str = parameter("gru", one_of=("gru", "lstm"), doc="Recurrent unit.")
     dropout: float = parameter(
         0.0, at_least=0, below=1, doc="Dropout rate between the recurrent layers."
     )

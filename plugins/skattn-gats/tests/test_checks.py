@@ -8,7 +8,7 @@ from skattn_gats.model import GATsRegressor
 testing = pytest.importorskip("skattn.testing")
 
 
-@testing.parametrize_with_model_checks([GATsRegressor(), GATsRegressor(rnn="gru")])
+@testing.parametrize_with_model_checks([GATsRegressor(), GATsRegressor(rnn="lstm")])
 def test_gats(estimator, check):
     """Each check by its name."""
     check(estimator)

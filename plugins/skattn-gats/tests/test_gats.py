@@ -1,6 +1,5 @@
 """GATs: days, attention, weights, and what the README shows."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import re

@@ -1,6 +1,5 @@
 """GATs against qlib's own module, from the same weights."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import numpy as np

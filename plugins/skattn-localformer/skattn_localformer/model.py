@@ -94,8 +94,8 @@ class LocalformerRegressor(SequenceRegressor):
     References
     ----------
     qlib, ``qlib/contrib/model/pytorch_localformer.py``: same mathematics, weight names (without
-    qlib's unused ``encoder_layer`` and its table of positions) and defaults, apart from the lr
-    (0.0001 there, which needs more than the few hundred steps of small data).
+    qlib's unused ``encoder_layer`` and its table of positions) and defaults. The lr is meant for
+    thousands of steps; small data need a larger one.
     """
 
     d_model: int = parameter(
@@ -107,6 +107,7 @@ class LocalformerRegressor(SequenceRegressor):
         2048, at_least=1, at_most=1_048_576, doc="Hidden size of the feed-forward networks."
     )
     dropout: float = parameter(0.0, at_least=0, below=1, doc="Dropout rate within the layers.")
+    lr: float = 1e-4
     weight_decay: float = 1e-3
     batch_size: int = 2048
     max_epochs: int = 100

@@ -1,6 +1,5 @@
 """Localformer: rows, attention, sizes, and what the README shows."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import re

@@ -1,6 +1,5 @@
 """Localformer against qlib's own module, from the same weights."""
 
-# ruff: noqa: D103
 from __future__ import annotations
 
 import numpy as np
