@@ -12,9 +12,11 @@ from numpy.testing import assert_allclose
 from skattn_localformer import skattn_models
 from skattn_localformer.model import Localformer, LocalformerRegressor
 
+import skattn
 from skattn.inspection import attention_weights
 
 HERE = Path(__file__).resolve().parent
+MODELS = {"localformer": LocalformerRegressor}
 
 
 @pytest.fixture(autouse=True)
@@ -97,10 +99,11 @@ def test_heads_that_do_not_fit_are_named():
         small(nhead=4, early_stopping=False).fit(X, X[:, 0, 0])
 
 
-def test_the_readme_runs():
+def test_the_readme_runs(monkeypatch):
+    # As where the plugin is installed.
+    monkeypatch.setattr(skattn, "make_model", lambda name, **params: MODELS[name](**params))
     (code,) = re.findall(r"```python\n(.*?)```", (HERE.parent / "README.md").read_text(), re.S)
     names: dict = {}
-    code = code.replace('make_model("localformer", ', "LocalformerRegressor(")
-    exec(code, {"LocalformerRegressor": LocalformerRegressor}, names)
+    exec(code, names)
     assert len(names["signal"]) == len(names["market"].ohlcv)
     assert_allclose(names["layers"].values.sum(-1), 1, atol=1e-5)

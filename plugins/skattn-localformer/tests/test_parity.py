@@ -12,6 +12,8 @@ pytestmark = [
     pytest.mark.qlib,
     # qlib's layers are not batch first, of which torch warns.
     pytest.mark.filterwarnings("ignore:enable_nested_tensor"),
+    # And its GRU of one layer has a dropout.
+    pytest.mark.filterwarnings("ignore:dropout option adds dropout"),
 ]
 
 # What qlib's state dict has beside ours: a layer that it copies and does not use, and a table.
