@@ -117,6 +117,20 @@ def test_a_checkpoint_of_qlibs_predicts_what_qlib_predicts(
     assert all(name.startswith(UNUSED) for name in report.missing_keys)
 
 
+@pytest.mark.parametrize("num_layers", [1, 2])
+def test_dropout_in_training_has_qlibs_distribution(pytorch_localformer, num_layers):
+    # The random numbers are others. Of many draws for one window, mean and spread are alike.
+    ours, theirs = make_pair(pytorch_localformer, num_layers, dropout=0.3)
+    n_draws = 2000
+    x = torch.randn(1, 5, 3).expand(n_draws, -1, -1)
+    with torch.no_grad():
+        drawn, expected = ours.train()(x), theirs.train()(flat(x))
+    std = expected.std()
+    assert std > 0.01
+    assert abs(drawn.mean() - expected.mean()) < 5 * std / np.sqrt(n_draws / 2)
+    assert abs(drawn.std() / std - 1) < 0.1
+
+
 def test_trains_as_qlib_does(pytorch_localformer):
     testing = pytest.importorskip("skattn.testing")
     ours, theirs = make_pair(pytorch_localformer, num_layers=2)
