@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -106,6 +107,9 @@ class SequenceRegressor(
             Whether, as measured after training, a row's prediction depends in some bit on the rows
             that are predicted with it.
         """
+
+    # Small parameters by which skattn.testing checks a model, such as {"hidden_size": 4}.
+    parameters_for_checks: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         if "__post_init__" in cls.__dict__:

@@ -62,3 +62,4 @@ class LastStateRegressor(SequenceRegressor):
     dropout: float = parameter(
         0.0, at_least=0, below=1, doc="Dropout rate between the recurrent layers."
     )
+    parameters_for_checks = {"hidden_size": 16}

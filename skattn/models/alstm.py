@@ -106,6 +106,7 @@ class ALSTMRegressor(SequenceRegressor):
         below=1,
         doc="Dropout rate between the recurrent layers and in the attention network.",
     )
+    parameters_for_checks = {"hidden_size": 16}
 
     def build_module(self, n_steps: int, n_features: int) -> ALSTM:
         """Make the torch module for windows of this shape."""

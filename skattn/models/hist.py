@@ -60,6 +60,7 @@ class HIST(nn.Module):
         "concept_to_stock": ("concept",),
         "hidden_concept": ("stock",),
     }
+    attention_sums: ClassVar[dict] = {"stock_to_concept": ()}
     cross_sectional = True
 
     def __init__(
@@ -255,6 +256,7 @@ class HISTRegressor(CrossSectionalRegressor):
         0.0, at_least=0, below=1, doc="Dropout rate between the recurrent layers."
     )
     monitor: str = "valid_ic"
+    parameters_for_checks = {"hidden_size": 16}
 
     def build_module(self, n_steps: int, n_features: int) -> HIST:
         """Make the torch module for windows of this shape."""

@@ -230,6 +230,7 @@ class SFMRegressor(SequenceRegressor):
             qlib's published numbers are for 0.)""",
     )
     batch_size: int = 1600
+    parameters_for_checks = {"hidden_size": 16, "freq_dim": 5, "output_dim": 4}
 
     def build_module(self, n_steps: int, n_features: int) -> SFM:
         """Make the torch module for windows of this shape."""

@@ -184,6 +184,7 @@ class TransformerRegressor(SequenceRegressor):
     batch_size: int = 2048
     max_epochs: int = 100
     n_iter_no_change: int = 5
+    parameters_for_checks = {"d_model": 8, "dim_feedforward": 32}
 
     def build_module(self, n_steps: int, n_features: int) -> Transformer:
         """Make the torch module for windows of this shape."""

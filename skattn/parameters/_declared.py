@@ -185,6 +185,8 @@ def _refuse_bare_parameters(cls: type) -> None:
                 f"are: write `{name}: int = parameter(...)`."
             )
         default = value.default if isinstance(value, Field) else value
+        if "ClassVar" in str(annotated.get(name, "")):
+            continue  # no parameter
         if name in annotated and isinstance(default, (list, dict, set)):
             raise TypeError(
                 f"{cls.__name__}.{name} has the default {default!r}, which all instances would "

@@ -17,6 +17,10 @@ A module is a plain ``torch.nn.Module``. Only ``forward`` is required.
 ``attention_axes`` : dict of str to tuple of str, default {}
     Names of the axes of each map beyond its rows. ``skattn.inspection`` labels the axes "lag",
     "query", "key", "frequency", "stock" and those that the side inputs know, such as "concept".
+``attention_sums`` : dict of str to tuple of str, default {}
+    Names of the axes over which the weights of a map sum to 1, () where the weights have no such
+    sum. A map that is not named here sums to 1 over "key", else over its last axis.
+    ``skattn.testing`` checks the sums; nothing else depends on them.
 Side inputs
     What the regressor's ``make_side_inputs`` gives beside the windows comes as keyword arguments of
     ``forward`` and ``attend``, tensors (B, ...) or (D, S, ...).
@@ -51,12 +55,15 @@ class ModuleContract:
         Names of the axes of each attention map beyond its rows.
     attends : bool, default=False
         Whether the module has attention maps.
+    attention_sums : dict of str to tuple of str, default={}
+        Names of the axes over which the weights of a map sum to 1.
     """
 
     block_rows: int | None = None
     cross_sectional: bool = False
     attention_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attends: bool = False
+    attention_sums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_contract(module: nn.Module, side_inputs: Sequence[str] = ()) -> ModuleContract:
@@ -86,7 +93,7 @@ def read_contract(module: nn.Module, side_inputs: Sequence[str] = ()) -> ModuleC
     ...     def forward(self, x):
     ...         return x.mean(dim=(1, 2))
     >>> read_contract(Mean())
-    ModuleContract(block_rows=None, cross_sectional=False, attention_axes={}, attends=False)
+    ModuleContract(block_rows=None, cross_sectional=False, attention_axes={}, attends=False, ...)
     """
     name = type(module).__name__
     try:
@@ -104,10 +111,17 @@ def read_contract(module: nn.Module, side_inputs: Sequence[str] = ()) -> ModuleC
         _check_arguments(f"{name}.attend", attend, crosses, side_inputs)
     if block_rows is not None:
         _check_rows_are_apart(name, module, crosses)
-    axes = _read_axes(name, getattr(module, "attention_axes", {}))
+    axes = _read_axes(f"{name}.attention_axes", getattr(module, "attention_axes", {}))
+    sums = _read_axes(f"{name}.attention_sums", getattr(module, "attention_sums", {}))
     if axes and attend is None:
         raise TypeError(f"{name}.attention_axes names the axes of maps, but there is no attend.")
-    return ModuleContract(block_rows, crosses, axes, attend is not None)
+    for key, summed in sums.items():
+        if not set(summed) <= set(axes.get(key, ())):
+            raise ValueError(
+                f"{name}.attention_sums[{key!r}] names the axes {summed}; attention_axes gives the "
+                f"map {axes.get(key, ())}."
+            )
+    return ModuleContract(block_rows, crosses, axes, attend is not None, sums)
 
 
 def _check_arguments(
@@ -155,15 +169,15 @@ def _check_rows_are_apart(name: str, module: nn.Module, cross_sectional: bool) -
             )
 
 
-def _read_axes(name: str, axes: Any) -> dict[str, tuple[str, ...]]:
+def _read_axes(member: str, axes: Any) -> dict[str, tuple[str, ...]]:
     is_dict = isinstance(axes, Mapping) and all(isinstance(key, str) for key in axes)
     if not is_dict or not all(
         isinstance(names, (tuple, list)) and all(isinstance(each, str) for each in names)
         for names in axes.values()
     ):
         raise TypeError(
-            f"{name}.attention_axes must be a dict of the names of maps to tuples of the names of "
-            f'their axes, such as {{"time": ("lag",)}}; got {shown(axes)}.'
+            f"{member} must be a dict of the names of maps to tuples of the names of their axes, "
+            f'such as {{"time": ("lag",)}}; got {shown(axes)}.'
         )
     return {key: tuple(names) for key, names in axes.items()}
 
