@@ -1,11 +1,9 @@
-"""scikit-learn's own checks of every model as it comes: nothing fails, nothing is excused."""
+"""Every registered model passes scikit-learn's checks and skattn's: nothing is excused."""
 
 from __future__ import annotations
 
-import pytest
-from sklearn.utils.estimator_checks import parametrize_with_checks
-
 import skattn
+from skattn.testing import parametrize_with_model_checks
 
 BUILT_IN = ("alstm", "gru", "hist", "lstm", "sfm", "transformer")
 
@@ -14,8 +12,19 @@ def test_every_model_is_here():
     assert set(BUILT_IN) <= {spec.name for spec in skattn.list_models()}
 
 
-# The checks know no days, which HIST says.
-@pytest.mark.filterwarnings("ignore:HISTRegressor looks across the stocks of a day")
-@parametrize_with_checks([skattn.make_model(name) for name in BUILT_IN])
-def test_scikit_learn_checks(estimator, check):
+@parametrize_with_model_checks(BUILT_IN)
+def test_model(estimator, check):
+    check(estimator)
+
+
+# With more than the checks' small defaults: concepts, the other unit, several layers.
+VARIANTS = [
+    skattn.make_model("hist", concepts={f"S{n}": "abc"[n % 3] for n in range(8)}, rnn="gru"),
+    skattn.make_model("alstm", rnn="lstm"),
+    skattn.make_model("transformer", num_layers=1, nhead=1),
+]
+
+
+@parametrize_with_model_checks(VARIANTS, scikit_learn=False)
+def test_variant(estimator, check):
     check(estimator)

@@ -19,7 +19,14 @@ from skattn.training import Batches, DayBatches
 N_STEPS, N_FEATURES, N_STOCKS = 7, 3, 9
 
 # How a model is trained for a check, unless its parameters_for_checks say otherwise.
-TRAINING = {"max_epochs": 2, "batch_size": 32, "days_per_batch": 3, "lr": 0.01, "random_state": 0}
+TRAINING = {
+    "max_epochs": 2,
+    "batch_size": 32,
+    "days_per_batch": 3,
+    "lr": 0.01,
+    "purge": 2,
+    "random_state": 0,
+}
 
 
 class Panel(NamedTuple):
@@ -64,7 +71,6 @@ def make_panel(
     signal = values[:, -3:, 0].sum(axis=1) / np.sqrt(values[:, -3:, 0].shape[1])
     noise = rng.normal(size=len(index))
     y = pd.Series((signal + 0.5 * noise).astype(np.float32), index=index, name="label")
-    y.attrs["reach"] = 2
     ends = np.arange(len(index)) * n_steps + n_steps - 1
     fields = [f"x{number}" for number in range(n_features)]
     table = values.reshape(-1, n_features)

@@ -75,14 +75,19 @@ def check_bf16_is_near_float32(estimator: SequenceRegressor) -> None:
     """Predict and train in bfloat16."""
     probe = Probe(estimator)
     full = probe.forward()[probe.present]
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        half = probe.forward()[probe.present].float()
     where = f"{probe.name}.forward under autocast (precision='bf16')"
     cure = (
         "Give new tensors the dtype of the values beside them (x.new_zeros, values.to(x.dtype)), "
         "and compute what needs digits (cumulated sums, differences of like numbers) within "
         "`with torch.autocast(x.device.type, enabled=False)`, on x.float()."
     )
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            half = probe.forward()[probe.present].float()
+    except (RuntimeError, TypeError) as error:
+        raise AssertionError(
+            f"{probe.name}.forward fails under autocast (precision='bf16'): {error} {cure}"
+        ) from error
     spread = float(full.std() + full.abs().mean())
     error = float((half - full).abs().mean())
     if not error <= 0.2 * spread:

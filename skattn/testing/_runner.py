@@ -188,6 +188,7 @@ def check_model(
     for name, check in known.items():
         if (checks is not None and name not in checks) or name in exclude:
             continue
+        failed: Exception | None = None
         result = {
             "estimator": model,
             "check_name": name,
@@ -202,14 +203,14 @@ def check_model(
             result |= {"exception": skipped, "status": "skipped"}
         except Exception as error:
             error.add_note(f"This is {name} of {type(model).__name__}.")
-            result |= {"exception": error, "status": "xfail" if name in reasons else "failed"}
+            failed = None if name in reasons else error
+            result |= {"exception": error, "status": "failed" if failed else "xfail"}
         results.append(result)
         if on_result is not None:
             on_result(result)
-        if result["status"] == "failed" and isinstance(result["exception"], Exception):
-            if on_fail == "raise":
-                raise result["exception"]
-        if result["status"] == "failed" and on_fail == "warn":
+        if failed and on_fail == "raise":
+            raise failed
+        if failed and on_fail == "warn":
             warnings.warn(EstimatorCheckFailedWarning(**result), stacklevel=2)
     return results
 
