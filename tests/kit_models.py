@@ -1,4 +1,4 @@
-"""Models that skattn.testing finds no fault with, and those whose faults show in other processes."""
+"""Healthy models for skattn.testing, and those whose faults show in other processes only."""
 
 from __future__ import annotations
 

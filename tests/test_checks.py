@@ -19,7 +19,7 @@ def test_model(estimator, check):
 
 # With more than the checks' small defaults: concepts, the other unit, several layers.
 VARIANTS = [
-    skattn.make_model("hist", concepts={f"S{n}": "abc"[n % 3] for n in range(8)}, rnn="gru"),
+    skattn.make_model("hist", concepts={f"S{n}": "abc"[n % 3] for n in range(9)}, rnn="gru"),
     skattn.make_model("alstm", rnn="lstm"),
     skattn.make_model("transformer", num_layers=1, nhead=1),
 ]

@@ -14,7 +14,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skattn.base import CrossSectionalRegressor, SequenceRegressor
 from skattn.plugins import get_model
-from skattn.testing._attention import ATTENTION
+from skattn.testing._attention import ATTENTION, ATTENTION_OVER_STOCKS
 from skattn.testing._data import small
 from skattn.testing._days import CROSS_SECTIONAL
 from skattn.testing._inputs import INPUTS
@@ -103,6 +103,7 @@ def model_checks(
         *(CROSS_SECTIONAL if crosses else ROWS),
         *EVERY,
         *ATTENTION,
+        *(ATTENTION_OVER_STOCKS if crosses else ()),
         *SEEDS,
         *INPUTS,
         *PARAMETERS,

@@ -29,16 +29,9 @@ HEALTHY = {"rows": RowsRegressor, "days": DaysRegressor}
 @pytest.mark.parametrize("model", HEALTHY.values(), ids=HEALTHY)
 def test_a_healthy_model_passes_everything(model):
     results = check_model(model, on_fail=None)
-    failed = {each["check_name"]: str(each["exception"]) for each in results}
-    assert {name: failed[name] for name in failed if failed[name] != "None"}.keys() <= SKIPPED
-    assert {each["status"] for each in results} == {"passed", "skipped"}
-
-
-# Nothing to look at in these models, or nothing installed that the check needs.
-SKIPPED = {
-    "check_attention_leaves_padding_out",
-    "check_array_api_input(array_namespace=numpy, expect_only_array_outputs=False)",
-}
+    odd = {each["check_name"]: each["exception"] for each in results if each["status"] != "passed"}
+    # scikit-learn's needs an environment variable.
+    assert not [name for name in odd if not name.startswith("check_array_api_input")], odd
 
 
 def rows(**members) -> type:
@@ -467,8 +460,8 @@ FAULTS = {
     "attention without softmax": (
         rows(attend=scores_only),
         "check_attention_sums",
-        r"attend gives weights in the map 'time' that sum to .* over 'lag', not to 1\. Take softmax "
-        r'.*attention_sums = \{"time": \(\)\}',
+        r"attend gives weights in the map 'time' that sum to .* over 'lag', not to 1\. Take "
+        r'softmax .*attention_sums = \{"time": \(\)\}',
     ),
     "attention over rows": (
         rows(attend=over_rows),
@@ -493,7 +486,7 @@ FAULTS = {
     "queries in the place of keys": (
         rows(attend=steps_by_steps, attention_axes={"steps": ("query", "key")}),
         "check_attention_sums",
-        r"gives the map 'steps' transposed: its weights sum to 1 over 'query', not over 'key'.*\.mT",
+        r"map 'steps' transposed: its weights sum to 1 over 'query', not over 'key'.*\.mT",
     ),
     "stocks transposed": (
         days(attend=transposed_stocks),
@@ -563,7 +556,7 @@ FAULTS = {
     "labels that are filled": (
         built(nothing, fit=trains_on_zeros),
         "check_unlabelled_rows_are_not_trained_on",
-        r"days whose labels are NaN change the fit.*Leave fit",
+        r"rows whose labels are NaN change the fit.*Leave fit",
     ),
     "sorted predictions": (
         built(nothing, predict=sorted_predictions),
