@@ -18,6 +18,7 @@ import skattn
 from skattn.inspection import attention_weights
 from skattn.plugins import _models
 from skattn.preprocessing import Alpha360, RobustZScore
+from skattn.testing import check_model
 
 README = Path(__file__).parents[1] / "plugins" / "README.md"
 PRINTED = re.findall(r"```(?:python|toml)\n(.*?)```", README.read_text(), flags=re.DOTALL)
@@ -116,7 +117,6 @@ def test_a_model_with_side_inputs(installed, market):
     ],
 )
 def test_the_printed_models_pass_the_checks(installed, target):
-    kit = pytest.importorskip("skattn.testing")
-    results = kit.check_model(resolve_name(target)(), on_fail=None)
+    results = check_model(resolve_name(target)(), on_fail=None)
     assert [each for each in results if each["status"] == "failed"] == []
     assert len(results) > 60

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sklearn.utils import Tags
+
 from skattn.base._regressor import SequenceRegressor
 from skattn.parameters import parameter
 
@@ -43,3 +45,9 @@ class CrossSectionalRegressor(SequenceRegressor):
             Days a training step. The loss is the mean over their labelled rows. ``batch_size``
             counts only where the days are unknown.""",
     )
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        # scikit-learn's checks know no days: a model that compares stocks finds none to compare.
+        tags.regressor_tags.poor_score = True
+        return tags

@@ -77,10 +77,12 @@ class _Products(TorchDispatchMode):
 
 
 def _mm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    a, b = _of_one_dtype(a, b)
     return _padded(torch.mm, a, b, max(0, WIDE - len(a)), 0, max(0, WIDE - b.shape[1]))
 
 
 def _bmm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    a, b = _of_one_dtype(a, b)
     step = ALIGNED_BYTES // a.element_size()
     (n_matrices, n_rows, n_inner), n_columns = a.shape, b.shape[2]
     rows, inner, columns = 0, 0, 0
@@ -92,6 +94,15 @@ def _bmm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     if n_columns > n_matrices:
         rows = max(0, WIDE - n_rows)
     return _padded(torch.bmm, a, b, rows, inner, columns)
+
+
+def _of_one_dtype(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cast the factors as autocast does, which does not see the products inside of a function."""
+    device = a.device.type
+    if a.dtype == b.dtype or not torch.is_autocast_enabled(device):
+        return a, b
+    dtype = torch.get_autocast_dtype(device)
+    return a.to(dtype), b.to(dtype)
 
 
 def _padded(

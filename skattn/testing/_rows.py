@@ -28,6 +28,25 @@ def check_fit_and_predict(estimator: SequenceRegressor) -> None:
         )
 
 
+def check_batches_of_one_row(estimator: SequenceRegressor) -> None:
+    """Train where a batch has one row, as the last one of an epoch may."""
+    panel = make_panel()
+    rows = panel.rows(np.arange(len(panel.y)) < 17)
+    try:
+        model, _ = fitted(estimator, rows, batch_size=16, early_stopping=False)
+    except Exception as error:
+        raise AssertionError(
+            f"{type(estimator).__name__} cannot train on a batch of one row, and the last batch of "
+            f"an epoch may be one: {type(error).__name__}: {error} Normalise by nn.LayerNorm in "
+            f"place of nn.BatchNorm1d, and let forward compute no deviation over rows."
+        ) from error
+    if not np.isfinite(model.predict(rows.X)).all():
+        raise AssertionError(
+            f"after a batch of one row, predictions of {type(estimator).__name__} are NaN: let "
+            f"{type(model.module_).__name__}.forward compute no deviation over rows."
+        )
+
+
 def check_forward_is_the_same_twice(estimator: SequenceRegressor) -> None:
     """Predict the same rows twice."""
     probe = Probe(estimator)
@@ -119,8 +138,8 @@ def check_predictions_do_not_depend_on_other_rows(estimator: SequenceRegressor) 
                 f"({int(differs.sum())} of {len(rows)} rows differ). predict computes rows in "
                 f"blocks of one size, so that nothing of {type(model.module_).__name__}.forward "
                 f"may depend on the place of a row in its block or on the rows beside it. Use "
-                f"torch's layers (nn.Linear, nn.GRU, nn.LSTM) and skattn.kernels, whose rows do "
-                f"not depend on their place, and leave predict to SequenceRegressor."
+                f"torch's layers and skattn.kernels, whose rows do not depend on their place, "
+                f"with widths that are multiples of 16, and leave predict to SequenceRegressor."
             )
 
 
@@ -161,7 +180,7 @@ def check_every_field_reaches_the_output(estimator: SequenceRegressor) -> None:
         )
 
 
-FIRST = (check_fit_and_predict, check_forward_is_the_same_twice)
+FIRST = (check_batches_of_one_row, check_fit_and_predict, check_forward_is_the_same_twice)
 ROWS = (check_rows_do_not_see_each_other,)
 EVERY = (
     check_order_of_rows_does_not_matter,

@@ -42,20 +42,6 @@ def fitted(market):
     return {name: fit(name) for name in SMALL}
 
 
-@pytest.mark.parametrize("name", SMALL)
-def test_asking_does_not_change_predictions(fitted, market, name):
-    pipeline = fitted[name]
-    before = pipeline.predict(market.ohlcv)
-    maps = attention_weights(pipeline, market.ohlcv)
-    np.testing.assert_array_equal(pipeline.predict(market.ohlcv), before)
-    raw = pipeline[-1].attend(pipeline[:-1].transform(market.ohlcv))
-    assert set(maps) == set(raw)
-    for key, values in raw.items():
-        assert len(
-            maps[key].index if isinstance(maps[key], pd.DataFrame) else maps[key].values
-        ) == len(values)
-
-
 def test_alstm(fitted, market):
     weights = attention_weights(fitted["alstm"], market.ohlcv).time
     assert weights.index.equals(market.ohlcv.index)

@@ -305,18 +305,3 @@ def test_autocast():
     assert all(p.grad.dtype == torch.float32 for p in module.parameters())
     assert_allclose(predicted.detach().float(), module(x).detach(), rtol=0.02, atol=0.02)
     assert_allclose(weights.sum(dim=2), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("hidden_size", 0),
-        ("freq_dim", 0),
-        ("output_dim", 0),
-        ("dropout_W", 1.0),
-        ("dropout_U", -0.1),
-    ],
-)
-def test_parameters_out_of_range(name, value):
-    with pytest.raises(ValueError, match=rf"{name}\b.*{value}\D*$"):
-        SFMRegressor(**{name: value}).fit(np.zeros((4, 3, 2), np.float32), np.zeros(4))

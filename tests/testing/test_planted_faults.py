@@ -118,8 +118,13 @@ def sees_batch_mates(self, x):
     return Rows.forward(self, x - x.mean(dim=0, keepdim=True))
 
 
+def sees_every_other_row(self, x):
+    own = Rows.forward(self, x)
+    return own + 0.1 * own.roll(2, 0)
+
+
 def turns_rows(self, x):
-    return Rows.forward(self, x).flip(0)
+    return Rows.forward(self, x).roll(2, 0)
 
 
 def mixes_axes(self, x):
@@ -130,9 +135,12 @@ def squeezes(self, x):
     return self.out(self.states(x).mean(1)).squeeze()
 
 
-def normalises_batches(self, x):
-    own = Rows.forward(self, x)
-    return own / own.norm()
+def treats_one_row_apart(self, x):
+    return Rows.forward(self, x) * (1 if len(x) > 1 else 2)
+
+
+def counts_rows(self, x):
+    return Rows.forward(self, x) + torch.arange(len(x)) / 1000
 
 
 def draws(self, x):
@@ -389,6 +397,12 @@ FAULTS = {
     "batch mates": (
         rows(forward=sees_batch_mates),
         "check_rows_do_not_see_each_other",
+        # fit itself refuses it.
+        r"forward lets rows see each other.*cross_sectional = True",
+    ),
+    "every other row": (
+        rows(forward=sees_every_other_row),
+        "check_rows_do_not_see_each_other",
         r"forward lets the rows .* see each other.*axes 1 and 2.*cross_sectional = True",
     ),
     "rows turned round": (
@@ -399,7 +413,7 @@ FAULTS = {
     "axes mixed up": (
         rows(forward=mixes_axes),
         "check_order_of_rows_does_not_matter",
-        r"view and reshape do not transpose",
+        r"forward lets rows see each other.*Compute every row from itself alone",
     ),
     "squeezed": (
         rows(forward=squeezes),
@@ -407,12 +421,12 @@ FAULTS = {
         r"shape \(1,\); it gave shape \(\).*end forward with \[\.\.\., 0\]",
     ),
     "one row in another way": (
-        rows(forward=normalises_batches),
+        rows(forward=treats_one_row_apart),
         "check_number_of_rows_does_not_matter",
         r"forward treats a row alone in another way.*normalise over no axis of rows",
     ),
-    "scaled by the batch": (
-        rows(forward=normalises_batches),
+    "what depends on the place": (
+        rows(forward=counts_rows),
         "check_predictions_do_not_depend_on_other_rows",
         r"predict gives other bits for .* than for all rows",
     ),
@@ -611,7 +625,7 @@ FAULTS = {
     "a fixed number of fields": (
         FixedStepsRegressor,
         "check_defaults_work",
-        r"does not work on windows of 20 steps and 6 fields.*n_steps and n_features",
+        r"does not work on windows of 20 steps and 32 fields.*n_steps and n_features",
     ),
     "values that nobody checks": (
         UncheckedRegressor,
