@@ -98,11 +98,10 @@ def _bmm(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 def _of_one_dtype(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Cast the factors as autocast does, which does not see the products inside of a function."""
-    device = a.device.type
-    if a.dtype == b.dtype or not torch.is_autocast_enabled(device):
+    lower = min(a.dtype, b.dtype, key=lambda dtype: dtype.itemsize)
+    if a.dtype == b.dtype or lower not in (torch.bfloat16, torch.float16):
         return a, b
-    dtype = torch.get_autocast_dtype(device)
-    return a.to(dtype), b.to(dtype)
+    return a.to(lower), b.to(lower)
 
 
 def _padded(

@@ -21,7 +21,7 @@ N_STEPS, N_FEATURES, N_STOCKS = 7, 3, 9
 # How a model is trained for a check, unless its parameters_for_checks say otherwise.
 TRAINING = {
     "max_epochs": 2,
-    "batch_size": 32,
+    "batch_size": 24,
     "days_per_batch": 3,
     "lr": 0.01,
     "purge": 2,

@@ -180,8 +180,8 @@ def check_every_field_reaches_the_output(estimator: SequenceRegressor) -> None:
         )
 
 
-FIRST = (check_batches_of_one_row, check_fit_and_predict, check_forward_is_the_same_twice)
-ROWS = (check_rows_do_not_see_each_other,)
+FIRST = (check_fit_and_predict, check_forward_is_the_same_twice)
+ROWS = (check_batches_of_one_row, check_rows_do_not_see_each_other)
 EVERY = (
     check_order_of_rows_does_not_matter,
     check_number_of_rows_does_not_matter,

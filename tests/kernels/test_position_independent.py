@@ -176,3 +176,15 @@ def test_a_module_of_torchs_attention(width):
     np.testing.assert_array_equal(model.predict(X[order]), model.predict(X)[order])
     np.testing.assert_array_equal(model.predict(X[1234:1237]), model.predict(X)[1234:1237])
     assert model.row_bits_differ_ is False
+
+
+@pytest.mark.parametrize("equation", ["bts,bsf->btf", "bts,bsf->bf"])
+def test_products_under_autocast_are_of_one_dtype(equation):
+    # softmax gives float32 there, and linear layers bfloat16.
+    a, b = torch.randn(64, 5, 7).softmax(-1), torch.randn(64, 7, 3).bfloat16()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        expected = torch.einsum(equation, a, b)
+        with PositionIndependent():
+            found = torch.einsum(equation, a, b)
+    assert found.dtype == expected.dtype == torch.bfloat16
+    torch.testing.assert_close(found, expected, rtol=0.02, atol=0.02)

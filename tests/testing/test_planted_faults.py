@@ -252,6 +252,10 @@ class Counts(Rows):
         return super().forward(x) + 0.1 * getattr(self, "seen", 0)
 
 
+def normalised_by_batch(module):
+    module.drop = nn.BatchNorm1d(16)
+
+
 class CountsRegressor(RowsRegressor):
     """A model with a fault."""
 
@@ -302,8 +306,8 @@ def has_float64(module):
 
 def loses_digits(self, x):
     states = self.states(x)
-    level = 1000 + self.out(states[:, -1])[..., 0].to(states.dtype)
-    return Rows.forward(self, x) + (level - 1000)
+    level = 1000 + self.out(states.mean(1))[..., 0].to(states.dtype)
+    return level - 1000
 
 
 def mixes_dtypes(self, x):
@@ -400,6 +404,11 @@ FAULTS = {
         # fit itself refuses it.
         r"forward lets rows see each other.*cross_sectional = True",
     ),
+    "batch normalisation": (
+        built(normalised_by_batch),
+        "check_batches_of_one_row",
+        r"cannot train on a batch of one row.*nn\.LayerNorm in place of nn\.BatchNorm1d",
+    ),
     "every other row": (
         rows(forward=sees_every_other_row),
         "check_rows_do_not_see_each_other",
@@ -418,7 +427,7 @@ FAULTS = {
     "squeezed": (
         rows(forward=squeezes),
         "check_number_of_rows_does_not_matter",
-        r"shape \(1,\); it gave shape \(\).*end forward with \[\.\.\., 0\]",
+        r"\(1,\) becomes \(\)\. Let forward take the last axis by \[\.\.\., 0\], not by squeeze",
     ),
     "one row in another way": (
         rows(forward=treats_one_row_apart),

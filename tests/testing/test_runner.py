@@ -75,7 +75,10 @@ def test_the_checks_depend_on_the_kind_of_model():
         "check_order_of_stocks_does_not_matter",
         "check_padding_is_not_seen",
     }
-    assert set(by_rows) - set(by_days) == {"check_rows_do_not_see_each_other"}
+    assert set(by_rows) - set(by_days) == {
+        "check_batches_of_one_row",
+        "check_rows_do_not_see_each_other",
+    }
     own = [name for name, _ in model_checks(RowsRegressor, scikit_learn=False)]
     assert own == by_rows[: len(own)]
     assert "check_fit2d_1sample" in by_rows[len(own) :]
