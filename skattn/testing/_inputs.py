@@ -93,7 +93,7 @@ def check_bf16_is_near_float32(estimator: SequenceRegressor) -> None:
         ) from error
     spread = float(full.std() + full.abs().mean())
     distance = float((half - full).abs().mean())
-    if not distance <= 0.2 * spread:
+    if not distance <= 0.05 * spread:
         raise AssertionError(
             f"{where} is not near float32: predictions differ by {distance:.2g} on average, where "
             f"they themselves are about {spread:.2g}. {cure}"

@@ -116,10 +116,10 @@ def read_contract(module: nn.Module, side_inputs: Sequence[str] = ()) -> ModuleC
     if axes and attend is None:
         raise TypeError(f"{name}.attention_axes names the axes of maps, but there is no attend.")
     for key, summed in sums.items():
-        if not set(summed) <= set(axes.get(key, ())):
-            raise ValueError(
-                f"{name}.attention_sums[{key!r}] names the axes {summed}; attention_axes gives the "
-                f"map {axes.get(key, ())}."
+        if key not in axes or not set(summed) <= set(axes[key]):
+            has = f"gives it the axes {axes[key]}" if key in axes else f"has the maps {list(axes)}"
+            raise TypeError(
+                f"{name}.attention_sums[{key!r}] names the axes {summed}, but attention_axes {has}."
             )
     return ModuleContract(block_rows, crosses, axes, attend is not None, sums)
 

@@ -73,6 +73,17 @@ def test_a_module_with_forward_alone_works(windows):
         (Plain, {"attention_axes": ["time"]}, r"Mine\.attention_axes.*\['time'\]"),
         (Plain, {"attention_axes": {"time": "lag"}}, r"Mine\.attention_axes.*'lag'"),
         (Plain, {"attention_axes": {"time": ("lag",)}}, r"Mine\.attention_axes.*\battend\b"),
+        (Plain, {"attention_sums": ["time"]}, r"Mine\.attention_sums.*\['time'\]"),
+        (Plain, {"attention_sums": {"time": ()}}, r"\.attention_sums\['time'\].*the maps \[\]"),
+        (
+            Plain,
+            {
+                "attention_axes": {"time": ("lag",)},
+                "attention_sums": {"time": ("key",)},
+                "attend": lambda self, x: {},
+            },
+            r"Mine\.attention_sums\['time'\].*\('key',\), .* gives it the axes \('lag',\)",
+        ),
         (Plain, {"forward": lambda self: None}, r"Mine\.forward.*\(x\).*\(\)"),
         (Plain, {"forward": lambda self, x, mask: x}, r"Mine\.forward.*\(x\).*\(x, mask\)"),
         (Plain, {"attend": lambda self: {}}, r"Mine\.attend.*\(x\).*\(\)"),
