@@ -66,23 +66,22 @@ def check_parameters_have_an_effect(estimator: SequenceRegressor) -> None:
     rates = {name for name in _own(cls) if "dropout" in name.lower()}
     predicted = base.predict(panel.X)
     for name, declared in _own(cls).items():
-        values = list(_other_values(declared, getattr(base, name)))
-        differs = not values
-        for value in values:
+        without = []
+        for value in _other_values(declared, getattr(base, name)):
             try:
                 changed, _ = fitted(estimator, panel, **{name: value})
             except ValueError:
-                differs = True  # not with the other parameters; its own error says so
-                continue
-            differs = _shapes(changed) != _shapes(base) or not np.array_equal(
-                changed.predict(panel.X), predicted
-            )
-            if differs:
+                continue  # not beside the other parameters, as the error says
+            same = _shapes(changed) == _shapes(base)
+            if not same or not np.array_equal(changed.predict(panel.X), predicted):
                 break
-        if not differs:
+            without.append(value)
+        else:
+            if not without:
+                continue
             hint = " (dropout counts in training)" if name in rates else ""
             raise AssertionError(
-                f"{cls.__name__}.{name} has no effect{hint}: with {name}={shown(values[-1])} in "
+                f"{cls.__name__}.{name} has no effect{hint}: with {name}={shown(without[0])} in "
                 f"place of {shown(getattr(base, name))}, a fit gives the same module and the same "
                 f"bits. Give it to the module in build_module, as self.{name}, or take it away. "
                 f"Where it counts only beside other parameters, name those in "

@@ -11,7 +11,7 @@ import torch
 
 from skattn.base import SequenceRegressor
 from skattn.parameters import parameters_of
-from skattn.testing._data import fitted, make_panel, small
+from skattn.testing._data import N_FEATURES, N_STEPS, fitted, make_panel, small
 
 SEEDED = (
     "fit seeds torch's generator before it calls build_module and forward: draw weights and "
@@ -53,7 +53,7 @@ def check_same_seed_same_bits(estimator: SequenceRegressor) -> None:
 
 
 def check_another_seed_gives_other_bits(estimator: SequenceRegressor) -> None:
-    """Fit from two seeds: the weights before training and the predictions differ."""
+    """Build and fit from two seeds: the weights before training and the predictions differ."""
     panel = make_panel()
     models = [
         fitted(estimator, panel, **dropouts(estimator), random_state=seed)[0] for seed in (0, 1)
@@ -64,6 +64,22 @@ def check_another_seed_gives_other_bits(estimator: SequenceRegressor) -> None:
             f"random_state is ignored: fits with random_state=0 and random_state=1 give the same "
             f"bits. build_module and forward must not seed generators (torch.manual_seed), and fit "
             f"is left to SequenceRegressor, which orders batches by random_state. {SEEDED}"
+        )
+    weights, states = [], []
+    for seed in (0, 1):
+        with torch.random.fork_rng([]):
+            torch.manual_seed(seed)
+            module = small(estimator).build_module(N_STEPS, N_FEATURES)
+            states.append(torch.get_rng_state())
+        # Weights of one value, such as zeros, are drawn by nobody.
+        drawn = {n: p for n, p in module.named_parameters() if p.numel() and p.min() < p.max()}
+        weights.append(drawn)
+    first, second = weights
+    same = all(name in second and torch.equal(first[name], second[name]) for name in first)
+    if torch.equal(*states) or (first and same):
+        raise AssertionError(
+            f"random_state is ignored: build_module gives {type(module).__name__} the same weights "
+            f"whatever the seed, or seeds torch's generator. {SEEDED}"
         )
 
 

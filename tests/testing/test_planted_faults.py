@@ -234,6 +234,17 @@ def seeds_in_forward(self, x):
     return Rows.forward(self, x)
 
 
+def seeds_torch(self, n_steps, n_features):
+    torch.manual_seed(0)
+    return Rows(n_features, self.size, self.dropout)
+
+
+def own_generator(module):
+    generator = torch.Generator().manual_seed(0)
+    for each in module.parameters():
+        each.data = 0.2 * torch.randn(each.shape, generator=generator)
+
+
 def nothing(module):
     pass
 
@@ -550,6 +561,16 @@ FAULTS = {
         built(nothing, fit=own_fit),
         "check_another_seed_gives_other_bits",
         r"random_state is ignored.*fit is left to SequenceRegressor",
+    ),
+    "a seed in build_module": (
+        built(nothing, build_module=seeds_torch),
+        "check_another_seed_gives_other_bits",
+        r"random_state is ignored: build_module .* the same weights whatever the seed, or seeds",
+    ),
+    "a generator of its own": (
+        built(own_generator),
+        "check_another_seed_gives_other_bits",
+        r"random_state is ignored: build_module gives .* the same weights whatever the seed",
     ),
     "state beside the weights": (
         CountsRegressor,
