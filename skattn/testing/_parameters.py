@@ -63,7 +63,6 @@ def check_parameters_have_an_effect(estimator: SequenceRegressor) -> None:
     """Change each parameter of the class's own: the module or its predictions change."""
     cls, panel = type(estimator), make_panel()
     base, _ = fitted(estimator, panel)
-    rates = {name for name in _own(cls) if "dropout" in name.lower()}
     predicted = base.predict(panel.X)
     for name, declared in _own(cls).items():
         without = []
@@ -79,9 +78,8 @@ def check_parameters_have_an_effect(estimator: SequenceRegressor) -> None:
         else:
             if not without:
                 continue
-            hint = " (dropout counts in training)" if name in rates else ""
             raise AssertionError(
-                f"{cls.__name__}.{name} has no effect{hint}: with {name}={shown(without[0])} in "
+                f"{cls.__name__}.{name} has no effect: with {name}={shown(without[0])} in "
                 f"place of {shown(getattr(base, name))}, a fit gives the same module and the same "
                 f"bits. Give it to the module in build_module, as self.{name}, or take it away. "
                 f"Where it counts only beside other parameters, name those in "

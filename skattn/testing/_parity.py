@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.functional import mse_loss
+
+from skattn.parameters import check_value, shown
 
 Call = Callable[..., torch.Tensor]
 Names = Mapping[str, str | None] | Callable[[str], str | None]
@@ -55,6 +58,8 @@ def assert_same_as(
 
     Raises
     ------
+    TypeError, ValueError
+        An argument is of another kind or out of range.
     AssertionError
         They differ. The text names the first weight, output or gradient that does, and by how much.
 
@@ -67,7 +72,16 @@ def assert_same_as(
     ...     module, other, inputs=torch.randn(8, 3), map_names=lambda name: name.removeprefix("0.")
     ... )
     """
-    given = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    _check_arguments(module=module, other=other, call=call, other_call=other_call)
+    given = [inputs] if isinstance(inputs, torch.Tensor) else inputs
+    if not isinstance(given, (list, tuple)) or not given or not all(map(torch.is_tensor, given)):
+        raise TypeError(f"inputs must be a tensor or a list of tensors; got {shown(inputs)}.")
+    if not (map_names is None or isinstance(map_names, Mapping) or callable(map_names)):
+        raise TypeError(f"map_names must be a dict, a function or None; got {shown(map_names)}.")
+    n_steps = check_value("n_steps", n_steps, "int", at_least=0, at_most=10_000)
+    lr = check_value("lr", lr, "float", above=0)
+    rtol = check_value("rtol", rtol, "float", at_least=0)
+    atol = check_value("atol", atol, "float", at_least=0)
     left, right = copy.deepcopy(module).eval(), copy.deepcopy(other).eval()
     renamed = _load(left, right, map_names)
     calls = (call or _call, other_call or _call)
@@ -97,6 +111,14 @@ def assert_same_as(
         for found in (left.state_dict(), _mapped(right.state_dict(), renamed))
     )
     _compare(after, expected, rtol, atol)
+
+
+def _check_arguments(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if "call" in name and value is not None and not callable(value):
+            raise TypeError(f"{name} must be a function or None; got {shown(value)}.")
+        if "call" not in name and not isinstance(value, nn.Module):
+            raise TypeError(f"{name} must be a torch.nn.Module; got {shown(value)}.")
 
 
 def _call(module: nn.Module, *inputs: torch.Tensor) -> torch.Tensor:

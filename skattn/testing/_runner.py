@@ -13,6 +13,7 @@ from sklearn.exceptions import EstimatorCheckFailedWarning
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from skattn.base import CrossSectionalRegressor, SequenceRegressor
+from skattn.parameters import check_value, shown
 from skattn.plugins import get_model
 from skattn.testing._attention import ATTENTION, ATTENTION_OVER_STOCKS
 from skattn.testing._data import small
@@ -96,6 +97,7 @@ def model_checks(
     >>> [name for name, check in model_checks(GRURegressor)][:2]
     ['check_fit_and_predict', 'check_forward_is_the_same_twice']
     """
+    check_value("scikit_learn", scikit_learn, "bool")
     model = _instance(estimator)
     crosses = isinstance(model, CrossSectionalRegressor)
     own: Iterable[Check] = (
@@ -175,9 +177,11 @@ def check_model(
     >>> results[0]["check_name"], results[0]["status"]
     ('check_pickle', 'passed')
     """
-    if on_fail not in ("raise", "warn", None):
-        raise ValueError(f"on_fail must be 'raise', 'warn' or None; got {on_fail!r}.")
-    model, reasons = _instance(estimator), dict(expected_failed_checks or {})
+    check_value("on_fail", on_fail, "str | None", one_of=("raise", "warn"))
+    check_value("scikit_learn", scikit_learn, "bool")
+    if on_result is not None and not callable(on_result):
+        raise TypeError(f"on_result must be callable or None; got {shown(on_result)}.")
+    model, reasons = _instance(estimator), _reasons(expected_failed_checks)
     known = dict(model_checks(model, scikit_learn=scikit_learn))
     for argument, names in (
         ("checks", checks),
@@ -251,12 +255,17 @@ def parametrize_with_model_checks(
     """
     import pytest
 
-    if isinstance(estimators, (str, type)) or not isinstance(estimators, Sequence):
-        raise TypeError(f"estimators must be a list of models; got {estimators!r}.")
+    if not isinstance(estimators, (list, tuple)):
+        raise TypeError(f"estimators must be a list of models; got {shown(estimators)}.")
+    if expected_failed_checks is not None and not callable(expected_failed_checks):
+        raise TypeError(
+            f"expected_failed_checks must be a function of an estimator, or None; got "
+            f"{shown(expected_failed_checks)}."
+        )
     cases = []
     for each in estimators:
         model = _instance(each)
-        reasons = {} if expected_failed_checks is None else dict(expected_failed_checks(model))
+        reasons = {} if expected_failed_checks is None else _reasons(expected_failed_checks(model))
         known = dict(model_checks(model, scikit_learn=scikit_learn))
         _refuse_unknown_names("expected_failed_checks", reasons, known)
         for name, check in known.items():
@@ -275,22 +284,35 @@ def _instance(estimator: Any) -> SequenceRegressor:
     if not isinstance(estimator, SequenceRegressor):
         raise TypeError(
             f"estimator must be a skattn regressor, that is, of a class derived from "
-            f"skattn.SequenceRegressor, or the name of a registered model; got {estimator!r}. Of a "
-            f"Pipeline or a search, check the regressor in it."
+            f"skattn.SequenceRegressor, or the name of a registered model; got "
+            f"{shown(estimator)}. Of a Pipeline or a search, check the regressor in it."
         )
     return estimator
 
 
-def _refuse_unknown_names(
-    argument: str, names: Iterable[str] | None, known: Mapping[str, Check]
-) -> None:
-    if isinstance(names, str):
-        raise TypeError(f"{argument} must be a list of names of checks; got {names!r}.")
-    for name in names or ():
+def _reasons(expected: Any) -> dict[str, str]:
+    """Read which checks may fail, and why."""
+    if expected is None:
+        return {}
+    if not isinstance(expected, Mapping):
+        raise TypeError(
+            f"expected_failed_checks must map names of checks to reasons; got {shown(expected)}."
+        )
+    return dict(expected)
+
+
+def _refuse_unknown_names(argument: str, names: Any, known: Mapping[str, Check]) -> None:
+    if names is None and argument == "checks":
+        return
+    if not isinstance(names, (list, tuple, set, dict)) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise TypeError(f"{argument} must be a list of names of checks; got {shown(names)}.")
+    for name in names:
         if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
+            close = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise ValueError(
-                f"{argument} names {name!r}, which is no check of this model.{hint} "
+                f"{argument} names {shown(name)}, which is no check of this model.{hint} "
                 f"skattn.testing.model_checks gives them all."
             )

@@ -14,13 +14,16 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from helpers import SECTORS
+from torch import nn
 
 import skattn
 from skattn import compose, datasets, inspection, labels, metrics, models, panel, plugins
 from skattn import model_selection as splits
 from skattn import preprocessing as steps
 from skattn import qlib as qlib_files
+from skattn import testing as kit
 from skattn.base import ConceptTable, SideInputs
 from skattn.datasets import make_market
 from skattn.panel import WindowArray
@@ -216,6 +219,7 @@ def cases() -> Iterator[Case]:
     yield from splitter_cases()
     yield from model_cases()
     yield from file_cases()
+    yield from kit_cases()
     yield from other_cases()
 
 
@@ -1025,6 +1029,70 @@ def leaves(settings: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any]
         yield f"{path}{name}", value
         if isinstance(value, dict):
             yield from leaves(value, f"{path}{name}.")
+
+
+def kit_cases() -> Iterator[Case]:
+    names = {"estimator": ("model",)}
+    yield Case(
+        "skattn.testing.check_model",
+        "check_model",
+        kit.check_model,
+        data(
+            estimator="gru",
+            checks=["check_pickle"],
+            exclude=["check_number_of_rows_does_not_matter"],
+            expected_failed_checks={"check_pickle": "it may"},
+            scikit_learn=False,
+            on_fail="raise",
+            on_result=None,
+        ),
+        {},
+        names,
+        excused=frozenset({"checks-None", "on_result-lambda", "on_result-class"}),
+    )
+    yield Case(
+        "skattn.testing.model_checks",
+        "model_checks",
+        lambda **k: list(kit.model_checks(**k)),
+        data(estimator="gru", scikit_learn=False),
+        {},
+        names,
+    )
+    yield Case(
+        "skattn.testing.parametrize_with_model_checks",
+        "parametrize_with_model_checks",
+        kit.parametrize_with_model_checks,
+        data(estimators=["gru"], expected_failed_checks=None, scikit_learn=False),
+        {},
+        {"estimators": ("estimator", "model")},
+        excused=frozenset({f"expected_failed_checks-{each}" for each in ("lambda", "class")}),
+    )
+    yield Case(
+        "skattn.testing.assert_same_as",
+        "assert_same_as",
+        kit.assert_same_as,
+        data(
+            module=lambda: nn.Linear(2, 1),
+            other=lambda: nn.Linear(2, 1),
+            inputs=lambda: torch.ones(3, 2),
+            map_names=None,
+            call=None,
+            other_call=None,
+            n_steps=2,
+            lr=0.1,
+            rtol=1e-5,
+            atol=1e-5,
+        ),
+        also=(AssertionError,),
+        excused=frozenset(
+            {"inputs-tensor"}
+            | {
+                f"{argument}-{each}"
+                for argument in ("map_names", "call", "other_call")
+                for each in ("lambda", "class")
+            }
+        ),
+    )
 
 
 def other_cases() -> Iterator[Case]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import ClassVar
 
 import pytest
 import torch
@@ -155,7 +156,7 @@ def test_names_of_tests():
 
 def test_an_instance_is_checked_with_its_parameters():
     class Picky(RowsRegressor):
-        parameters_for_checks = {"size": 5, "dropout": 0.1}
+        parameters_for_checks: ClassVar[dict] = {"size": 5, "dropout": 0.1}
 
         def build_module(self, n_steps, n_features):
             built.append((self.size, self.dropout))
