@@ -9,9 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.metrics import r2_score
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skattn.base._checks import (
@@ -22,10 +21,8 @@ from skattn.base._checks import (
     check_windows,
 )
 from skattn.base._epochs import epoch_hooks, fitted_attributes
-from skattn.labels import check_labels
-from skattn.panel import align_y, days_of, instruments_of
+from skattn.base._score import r2_of_labelled
 from skattn.panel.internal import index_of
-from skattn.parameters import check_numbers
 from skattn.training import (
     FitData,
     FitIdentity,
@@ -47,10 +44,9 @@ from skattn.training import (
     run_epochs,
     seeded,
     select_training_parameters,
-    to_float32,
     trainable,
 )
-from skattn.utils import PanelRegressorTags, warn_user
+from skattn.utils import PanelRegressorTags
 
 FITTED = ("net_", "history_", "n_iter_", "pretrained_report_", "row_bits_differ_")
 
@@ -319,24 +315,7 @@ class SequenceRegressor(
         -------
         r2 : float
         """
-        check_consistent_length(X, y, sample_weight)
-        align_y(X, y)
-        labels = to_float32(check_labels(y), "y")
-        known = ~np.isnan(labels)
-        weight = None
-        if sample_weight is not None:
-            weight = check_numbers("sample_weight", sample_weight)[known]
-        days = days_of(None, X, y, required=False)
-        instruments = instruments_of(y) if instruments_of(X) is None else None
-        predicted = self.predict(X, days=days, instruments=instruments)
-        r2 = r2_score(labels[known], predicted[known], sample_weight=weight)
-        if days is not None and r2 < 0:
-            warn_user(
-                f"score is R², here {r2:.3g}: it compares the size of predictions with the size of "
-                f"labels, and is below 0 for most signals. The order of the stocks within a day is "
-                f"judged by scoring=skattn.metrics.rank_ic_scorer in searches and cross-validation."
-            )
-        return r2
+        return r2_of_labelled(self, X, y, sample_weight)
 
     def check_rows(self, X: Any, *, days: Any = None, instruments: Any = None) -> Samples:
         """Check rows to predict, and find their days and instruments.

@@ -241,7 +241,6 @@ def test_a_plugin_is_one_pip_install_away(tmp_path, kind):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_tests_of_a_plugin_pass(tmp_path, kind):
-    pytest.importorskip("skattn.testing")
     new_plugin("my-demo", *KINDS[kind], "--directory", tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     subprocess.run(command, cwd=tmp_path / "skattn-my-demo", check=True, timeout=300)

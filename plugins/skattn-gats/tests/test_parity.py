@@ -8,6 +8,8 @@ import torch
 from numpy.testing import assert_allclose
 from skattn_gats.model import GATs, GATsRegressor
 
+from skattn.testing import assert_same_as
+
 pytestmark = pytest.mark.qlib
 
 RNNS = pytest.mark.parametrize("rnn", ["gru", "lstm"])
@@ -107,9 +109,8 @@ def test_a_checkpoint_of_qlibs_predicts_what_qlib_predicts(pytorch_gats, rnn, tm
 
 @RNNS
 def test_trains_as_qlib_does(pytorch_gats, rnn):
-    testing = pytest.importorskip("skattn.testing")
     ours, theirs = make_pair(pytorch_gats, rnn)
-    testing.assert_same_as(
+    assert_same_as(
         ours,
         theirs,
         inputs=torch.randn(9, 7, 3),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from skattn_localformer.model import LocalformerRegressor
 
-testing = pytest.importorskip("skattn.testing")
+from skattn.testing import parametrize_with_model_checks
 
 
-@testing.parametrize_with_model_checks([LocalformerRegressor()])
+@parametrize_with_model_checks([LocalformerRegressor()])
 def test_localformer(estimator, check):
     """Each check by its name."""
     check(estimator)

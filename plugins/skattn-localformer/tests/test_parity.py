@@ -8,6 +8,8 @@ import torch
 from numpy.testing import assert_allclose
 from skattn_localformer.model import Localformer, LocalformerRegressor
 
+from skattn.testing import assert_same_as
+
 pytestmark = [
     pytest.mark.qlib,
     # qlib's layers are not batch first, of which torch warns.
@@ -132,9 +134,8 @@ def test_dropout_in_training_has_qlibs_distribution(pytorch_localformer, num_lay
 
 
 def test_trains_as_qlib_does(pytorch_localformer):
-    testing = pytest.importorskip("skattn.testing")
     ours, theirs = make_pair(pytorch_localformer, num_layers=2)
-    testing.assert_same_as(
+    assert_same_as(
         ours,
         theirs,
         inputs=torch.randn(9, 7, 3),

@@ -15,6 +15,7 @@ from skattn_master import MASTERRegressor
 import skattn
 from skattn import WindowArray
 from skattn.inspection import attention_weights
+from skattn.testing import check_model
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "master_checkpoint"
 N_STEPS, N_OWN, N_MARKET = 5, 4, 3
@@ -251,13 +252,7 @@ def test_published_weights_give_the_original_outputs():
 # scikit-learn's data has a single field, which cannot be the stock's and the market's.
 @pytest.mark.parametrize("n_market", [0, 1])
 def test_the_kit_of_skattn(n_market):
-    testing = pytest.importorskip("skattn.testing")
-    reasons = {"check_defaults_work": "the defaults need the market's columns, as the error says"}
-    testing.check_model(
-        MASTERRegressor(n_market=n_market),
-        scikit_learn=n_market == 0,
-        expected_failed_checks=reasons,
-    )
+    check_model(MASTERRegressor(n_market=n_market), scikit_learn=n_market == 0)
 
 
 def test_spec():
