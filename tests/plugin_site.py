@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import count
 
 from skattn import list_models
-from skattn.plugins import _models
+from skattn.plugins._collect import collected
 
 NUMBER = count()
 
@@ -76,7 +76,7 @@ class Site:
             (self.folder / f"{module}.py").write_text(code)
         self.modules.append(module)
         importlib.invalidate_caches()
-        _models.cache_clear()
+        collected.cache_clear()
         return module
 
 
@@ -86,11 +86,11 @@ def fake_site(folder, monkeypatch):
     monkeypatch.delenv("SKATTN_PLUGINS", raising=False)
     monkeypatch.syspath_prepend(folder)
     site = Site(folder)
-    _models.cache_clear()
+    collected.cache_clear()
     yield site
     for module in site.modules:
         sys.modules.pop(module, None)
-    _models.cache_clear()
+    collected.cache_clear()
 
 
 def names() -> list[str]:

@@ -16,7 +16,7 @@ from sklearn.pipeline import make_pipeline
 
 import skattn
 from skattn.inspection import attention_weights
-from skattn.plugins import _models
+from skattn.plugins._collect import collected
 from skattn.preprocessing import Alpha360, RobustZScore
 from skattn.testing import check_model
 
@@ -46,11 +46,11 @@ def installed(tmp_path, monkeypatch):
     (info / "entry_points.txt").write_text(f"[skattn]\n{entry.replace(chr(34), '')}\n")
     monkeypatch.syspath_prepend(tmp_path)
     importlib.invalidate_caches()
-    _models.cache_clear()
+    collected.cache_clear()
     yield
     for name in ("skattn_mean", "skattn_mean.model", "skattn_peers", "skattn_by_sector"):
         sys.modules.pop(name, None)
-    _models.cache_clear()
+    collected.cache_clear()
 
 
 def test_the_printed_model_is_short_and_public():

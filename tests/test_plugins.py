@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, is_regressor
 import skattn
 from skattn import ModelSpec, get_model, list_models, make_model
 from skattn.models import _specs
-from skattn.plugins import _models
+from skattn.plugins._collect import collected
 
 BUILTIN = sorted(spec.name for spec in _specs.skattn_models())
 
@@ -128,7 +128,7 @@ def test_other_entry_point_groups_are_left_alone(site):
     module = site.install("skattn-mean", "raise RuntimeError('imported')")
     info = site.folder / "skattn_mean-1.2.3.dist-info" / "entry_points.txt"
     info.write_text(f"[skattn.other]\nx = {module}\n[pytest12]\ny = {module}\n")
-    _models.cache_clear()
+    collected.cache_clear()
     assert reports("skattn-mean") == []
     assert module not in sys.modules
 
@@ -328,7 +328,7 @@ def test_a_plugin_may_not_pass_for_the_built_in_models(site, monkeypatch):
     site.install("my-builtin", hook("ModelSpec('mine', 'MODULE:Mean')"), entry="builtin")
     assert "mine" in names()
     monkeypatch.setenv("SKATTN_PLUGINS", "")
-    _models.cache_clear()
+    collected.cache_clear()
     assert names() == BUILTIN
 
 
@@ -394,3 +394,9 @@ def test_plugins_on_pythonpath(site):
     assert listed == sorted([*BUILTIN, "mean"])
     assert made == "Mean(shift=2.0)"
     assert ran.stderr.count("plugin 'broken' (my-broken 1.2.3) could not be loaded") == 1
+
+
+def test_a_spec_can_be_hashed():
+    spec = ModelSpec("a", "b:c", qlib=["x:y"], qlib_parameters={"base_model": "rnn"})
+    assert spec.qlib == ("x:y",)
+    assert hash(spec) == hash(ModelSpec("a", "b:c", qlib=("x:y",)))

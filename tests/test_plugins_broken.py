@@ -16,7 +16,7 @@ from plugin_site import HEAD, fake_site, hook, names, python, reports
 
 from skattn import ModelSpec, get_model, list_models, make_model
 from skattn.models import _specs
-from skattn.plugins import _models
+from skattn.plugins._collect import collected
 
 BUILTIN = sorted(spec.name for spec in _specs.skattn_models())
 GOOD = ["good-a", "good-z"]
@@ -209,10 +209,10 @@ def test_entry_points_that_cannot_be_read(site, monkeypatch, case):
     )
     assert_others_work()
     monkeypatch.setenv("SKATTN_PLUGINS", "my-broken")
-    _models.cache_clear()
+    collected.cache_clear()
     assert len(reports("my-broken 1.2.3")) == 1
     monkeypatch.setenv("SKATTN_PLUGINS", "a")
-    _models.cache_clear()
+    collected.cache_clear()
     assert reports("") == []
 
 
@@ -227,7 +227,7 @@ def test_a_folder_of_metadata_without_a_name(site):
     folder = site.folder / "my_broken-1.2.3.dist-info"
     (folder / "METADATA").unlink()
     folder.rename(site.folder / ".dist-info")
-    _models.cache_clear()
+    collected.cache_clear()
     (found,) = reports("")
     assert found.startswith("skattn: plugin 'broken' (a distribution without a name) ")
     assert "works" in names()
@@ -243,7 +243,7 @@ def test_a_finder_of_distributions_that_fails(site, monkeypatch):
             raise RuntimeError("no network")
 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
-    _models.cache_clear()
+    collected.cache_clear()
     (found,) = reports("")
     assert found == "skattn: the list of distributions ends in RuntimeError: no network."
     assert_others_work()
@@ -271,7 +271,7 @@ def test_another_distribution_named_skattn_replaces_nothing(site, monkeypatch, f
     liar = site.install("skattn", hook("ModelSpec('alstm', 'os:getcwd')"), entry="builtin")
     info = site.folder / "skattn-1.2.3.dist-info"
     info.rename(info.with_name(f"{folder}-1.2.3.dist-info"))
-    _models.cache_clear()
+    collected.cache_clear()
     (found,) = reports("")
     assert found.startswith("skattn: plugin 'builtin' (skattn 1.2.3) passes itself off as ")
     assert names() == sorted([*BUILTIN, *GOOD])
@@ -279,7 +279,7 @@ def test_another_distribution_named_skattn_replaces_nothing(site, monkeypatch, f
     assert get_model("alstm").__module__ == "skattn.models.alstm"
     assert_others_work()
     monkeypatch.setenv("SKATTN_PLUGINS", "")
-    _models.cache_clear()
+    collected.cache_clear()
     assert reports("") == []
     assert names() == BUILTIN
 

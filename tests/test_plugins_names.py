@@ -9,7 +9,7 @@ from plugin_site import fake_site, hook, names, reports
 
 import skattn
 from skattn import ModelSpec, get_model, make_model
-from skattn.plugins import _models, find_installed, list_installed, list_problems
+from skattn.plugins._collect import collected, find_installed, list_installed, list_problems
 from skattn.plugins._names import nearest
 from skattn.plugins._versions import why_unmet
 
@@ -113,7 +113,7 @@ def test_the_plugin_of_the_name_failed(site):
 def test_skattn_plugins_suggests_the_nearest(site, monkeypatch):
     site.install("skattn-mine", hook("ModelSpec('mine', 'MODULE:Mean')"), entry="mine")
     monkeypatch.setenv("SKATTN_PLUGINS", "skattn-mien")
-    _models.cache_clear()
+    collected.cache_clear()
     (found,) = reports("SKATTN_PLUGINS")
     assert found == (
         "skattn: SKATTN_PLUGINS names 'skattn-mien', which is not installed "

@@ -86,7 +86,7 @@ def new_plugin(name: str, cross_sectional: bool, directory: Path) -> None:
     place = shlex.quote(str(folder if folder.is_absolute() else f".{os.sep}{folder}"))
     package = folder.name.replace("-", "_")
     click.echo(f"Wrote {place}; the model is in {package}/model.py. What comes next:\n")
-    click.echo(f"  pip install --editable {place}")
+    click.echo(f"  pip install --editable {place}[dev]")
     click.echo(f"  skattn check {name}")
     click.echo(f"  pytest {place}")
 

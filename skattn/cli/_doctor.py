@@ -52,7 +52,7 @@ def _versions(problems: list[Problem]) -> dict[str, str]:
     if installed != skattn.__version__:
         text = f"is {skattn.__version__} here, but {installed} is installed: there are two of them"
         cure = "Start Python outside of a checkout of skattn, or install that checkout."
-        problems.append(Problem("skattn", text, "clash", cure))
+        problems.append(Problem("skattn", text, "version", cure))
     for each in needed:
         if each.marker is not None and not each.marker.evaluate({"extra": ""}):
             continue

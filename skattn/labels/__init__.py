@@ -6,7 +6,13 @@ that it is made of, its ``delay`` and its ``horizon``. Here they are written and
 
 from skattn.labels._check import check_labels
 from skattn.labels._make import make_label
-from skattn.labels._purge import PURGE_BOUNDS, check_purge, label_ends, resolve_purge
+from skattn.labels._purge import (
+    PURGE_BOUNDS,
+    check_purge,
+    label_ends,
+    labelled_part,
+    resolve_purge,
+)
 from skattn.labels._reach import holding_days, label_reach
 
 __all__ = [
@@ -16,6 +22,7 @@ __all__ = [
     "holding_days",
     "label_ends",
     "label_reach",
+    "labelled_part",
     "make_label",
     "resolve_purge",
 ]

@@ -9,7 +9,6 @@ import pandas as pd
 
 from skattn.labels._reach import label_reach
 from skattn.panel import days_of
-from skattn.panel.internal import dates_of
 from skattn.parameters import check_value
 from skattn.utils import warn_user
 
@@ -17,16 +16,25 @@ from skattn.utils import warn_user
 USUAL_REACH = 2
 
 
+def _read_dates(purge: Any) -> Any:
+    """Read a Series as dates, and give other values as they are."""
+    if not isinstance(purge, pd.Series):
+        return purge
+    known = purge.notna().to_numpy()
+    dates = pd.Series(pd.NaT, purge.index, dtype="datetime64[us]")
+    try:
+        # All at once: the order of day and month in text may show in a single row.
+        dates[known] = days_of(purge[known])
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"purge, given as a Series, must hold the last day that each label looks at, as "
+            f"dates: {error}"
+        ) from error
+    return dates
+
+
 def _check_dates(purge: Any) -> None:
-    """Raise where a Series holds no dates."""
-    if isinstance(purge, pd.Series):
-        try:
-            days_of(purge[purge.notna()])
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"purge, given as a Series, must hold the last day that each label looks at, as "
-                f"dates: {error}"
-            ) from error
+    _read_dates(purge)
 
 
 # What purge may be, wherever it is a parameter.
@@ -64,7 +72,8 @@ def resolve_purge(
 
     Returns
     -------
-    purge : int or Series of dates
+    purge : int or Series of datetime64
+        Local dates, midnights without a time zone.
 
     Raises
     ------
@@ -83,7 +92,7 @@ def resolve_purge(
     """
     purge = check_purge(purge)
     if isinstance(purge, pd.Series):
-        return purge
+        return _read_dates(purge)
     reach = label_reach(y)
     if isinstance(purge, str):
         if reach is None:
@@ -108,12 +117,13 @@ def label_ends(
     calendar: pd.DatetimeIndex,
     day_of_row: np.ndarray,
     index: pd.Index | None = None,
+    labelled: np.ndarray | None = None,
 ) -> np.ndarray:
     """Find the last day that the labels of each day look at.
 
     Parameters
     ----------
-    purge : int or Series of dates
+    purge : int or Series of datetime64
         As ``resolve_purge`` returns it: the days that each label looks ahead, or the last day that
         each label looks at. The Series has the index of the rows, and may have more rows; NaT
         stands for a row without a label.
@@ -123,6 +133,8 @@ def label_ends(
         Position of each row's day in the calendar.
     index : Index of length n_rows, default=None
         Index of the rows. None: the Series has a date for each row, in the order of the rows.
+    labelled : ndarray of bool, shape (n_rows,), default=None
+        Rows that have a label, where this is known.
 
     Returns
     -------
@@ -133,7 +145,8 @@ def label_ends(
     Raises
     ------
     ValueError
-        The Series lacks a row, has a row twice, or a label ends before the day of its row.
+        The Series lacks a row, has a row twice, has NaT for a row with a label, or a label ends
+        before the day of its row.
 
     Examples
     --------
@@ -150,9 +163,17 @@ def label_ends(
         return ends + purge
     last = _last_days(purge, len(day_of_row), index)
     known = last.notna().to_numpy()
-    position = calendar.searchsorted(dates_of(pd.DatetimeIndex(last[known])), side="right") - 1
+    open_ends = np.flatnonzero(~known & (False if labelled is None else labelled))
+    if len(open_ends):
+        raise ValueError(
+            f"purge is NaT in {len(open_ends)} rows that have a label, first in row {open_ends[0]} "
+            f"(index {last.index[open_ends[0]]}): nobody can tell how far these labels look "
+            f"ahead. Give their last day, or no label (NaN) where it is still open."
+        )
+    dates = pd.DatetimeIndex(last[known])
+    position = calendar.searchsorted(dates, side="right") - 1
     # Days after the calendar reach beyond every test set of it.
-    position[dates_of(pd.DatetimeIndex(last[known])) > calendar[-1]] = len(calendar)
+    position[dates > calendar[-1:].max()] = len(calendar)
     day = np.asarray(day_of_row)[known]
     early = np.flatnonzero(position < day)
     if len(early):
@@ -164,6 +185,31 @@ def label_ends(
         )
     np.maximum.at(ends, day, position)
     return ends
+
+
+def labelled_part(
+    purge: int | pd.Series, index: pd.Index | None, labelled: np.ndarray
+) -> tuple[int | pd.Series, pd.Index | None]:
+    """Take the rows that have a label, of a purge and of the index by which it is read.
+
+    Parameters
+    ----------
+    purge : int or Series of datetime64
+        As ``resolve_purge`` returns it.
+    index : Index of length n_rows, or None
+        Index of the rows. None: a Series has a date for each row.
+    labelled : ndarray of bool, shape (n_rows,)
+        The rows to take.
+
+    Returns
+    -------
+    purge : int or Series of datetime64
+    index : Index or None
+    """
+    if index is not None:
+        return purge, index[labelled]
+    by_row = isinstance(purge, pd.Series) and len(purge) == len(labelled)
+    return (purge[labelled] if by_row else purge), None  # type: ignore[index]
 
 
 def _last_days(purge: pd.Series, n_rows: int, index: pd.Index | None) -> pd.Series:

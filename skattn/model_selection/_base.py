@@ -153,7 +153,7 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
         """Find the day of each row, and how far the labels of each day look ahead."""
         day_of_row, calendar = self._days(X, y, groups)
         purge = resolve_purge(self._purge, y)
-        ends = label_ends(purge, calendar, day_of_row, index_of(X, y))
+        ends = label_ends(purge, calendar, day_of_row, index_of(X, y), _labelled(y))
         return Rows(day_of_row, calendar, purge, ends)
 
     def _days(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, pd.DatetimeIndex]:
@@ -209,6 +209,14 @@ class Rows(NamedTuple):
     def on(self, days: np.ndarray) -> np.ndarray:
         """Find all rows of the given days."""
         return rows_on(days, self.day_of_row, len(self.calendar))
+
+
+def _labelled(y: Any) -> np.ndarray | None:
+    """Find the rows that have a label, of any kind; None where y is no table of labels."""
+    try:
+        return None if y is None else pd.DataFrame(y).notna().to_numpy().any(axis=1)
+    except (TypeError, ValueError):
+        return None
 
 
 def rows_on(days: np.ndarray, day_of_row: np.ndarray, n_days: int) -> np.ndarray:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import math
 from typing import Any
 
 import numpy as np
 import pandas as pd
+
+from skattn.utils import round_up
 
 
 def _check_embargo(embargo: Any) -> None:
@@ -49,8 +50,10 @@ def embargo_ends(embargo: Embargo, starts: np.ndarray, calendar: pd.DatetimeInde
         Positions of the last embargoed days.
     """
     if isinstance(embargo, datetime.timedelta):
+        # A longer span than that of the calendar embargoes all that follows.
+        embargo = min(embargo, calendar[-1] - calendar[0] + pd.Timedelta(days=1))
         known = calendar[np.clip(starts, 0, len(calendar) - 1)]
         ends = calendar.searchsorted(known + pd.Timedelta(embargo), side="right") - 1
         return np.maximum(starts, ends)
-    n_days = embargo if isinstance(embargo, int) else math.ceil(embargo * len(calendar))
+    n_days = embargo if isinstance(embargo, int) else round_up(embargo, len(calendar))
     return starts + n_days

@@ -49,11 +49,10 @@ class DailyTimeSeriesSplit(DailySplitter):
     embargo : int, float or Timedelta, default=0
         Trading days after each test set that the training sets of later splits leave out: a number,
         a fraction below 1 of all trading days (rounded up), or a span of time as
-        ``pandas.Timedelta``. No split
-        trains on days after its own test set, so an embargo is not needed against leaks. The
-        walk-forward splits of other libraries ignore an embargo or do not have this parameter. An
-        embargo is useful if results on a test set led to changes of the model: the days right after
-        the test set should not confirm these changes.
+        ``pandas.Timedelta``. No split trains on days after its own test set, so an embargo is not
+        needed against leaks. The walk-forward splits of other libraries ignore an embargo or do not
+        have this parameter. An embargo is useful if results on a test set led to changes of the
+        model: the days right after the test set should not confirm these changes.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
 from skattn.kernels import RNN_ROWS, RNNS, make_rnn, time_major
-from skattn.models._limits import MAX_LAYERS, MAX_SIZE
+from skattn.parameters import MAX_LAYERS, MAX_SIZE
 
 
 class ALSTM(nn.Module):

@@ -11,7 +11,7 @@ from torch import nn
 
 from skattn.base import ConceptTable, CrossSectionalRegressor, parameter
 from skattn.kernels import RNN_ROWS, RNNS, by_rows, make_rnn, time_major
-from skattn.models._limits import MAX_LAYERS, MAX_SIZE
+from skattn.parameters import MAX_LAYERS, MAX_SIZE
 
 
 class HIST(nn.Module):

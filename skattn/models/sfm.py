@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from skattn.base import SequenceRegressor, parameter
 from skattn.kernels import last_memory_state, memory_steps
-from skattn.models._limits import MAX_SIZE
+from skattn.parameters import MAX_SIZE
 
 # Order of the gates in the stacked tensors: input, state forgetting, output, frequency forgetting,
 # candidate. The candidate comes last, because it takes tanh and the others the hard sigmoid.

@@ -9,7 +9,7 @@ from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
 from skattn.kernels import encode_last_step, encoder_attention, encoder_layer, sinusoids
-from skattn.models._limits import MAX_LAYERS, MAX_SIZE
+from skattn.parameters import MAX_LAYERS, MAX_SIZE, MAX_WIDTH
 
 
 class Transformer(nn.Module):
@@ -170,7 +170,7 @@ class TransformerRegressor(SequenceRegressor):
     nhead: int = parameter(2, at_least=1, at_most=MAX_SIZE, doc="Number of attention heads.")
     num_layers: int = parameter(2, at_least=1, at_most=MAX_LAYERS, doc="Number of encoder layers.")
     dim_feedforward: int = parameter(
-        2048, at_least=1, at_most=1_048_576, doc="Hidden size of the feed-forward networks."
+        2048, at_least=1, at_most=MAX_WIDTH, doc="Hidden size of the feed-forward networks."
     )
     dropout: float = parameter(
         0.0,

@@ -16,7 +16,7 @@ Day = str | datetime.date | np.datetime64 | None
 
 # Text that names a year, a month or a quarter.
 PERIOD = re.compile(
-    r"\d{4}|\d{4}[-/.]\d{1,2}|\d{1,2}[-/.]\d{4}|[A-Za-z]{3,9} \d{4}"
+    r"[12]\d{3}|[12]\d{3}[-/.]\d{1,2}|\d{1,2}[-/][12]\d{3}|[A-Za-z]{3,9} [12]\d{3}"
     r"|\d{4}-?[Qq][1-4]|[1-4][Qq]-?\d{4}"
 )
 

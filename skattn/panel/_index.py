@@ -152,9 +152,11 @@ def instruments_of(source: Any) -> pd.Index | None:
 
 
 def index_of(*carriers: Any) -> pd.Index | None:
-    """Return the index of the first carrier that has one, or None."""
-    indexes = (getattr(carrier, "index", None) for carrier in carriers)
-    return next((index for index in indexes if isinstance(index, pd.Index)), None)
+    """Return the index of the first carrier whose index has days, else the first index, or None."""
+    found = (getattr(carrier, "index", None) for carrier in carriers)
+    indexes = [index for index in found if isinstance(index, pd.Index)]
+    with_days = [index for index in indexes if "datetime" in index.names]
+    return next(iter(with_days + indexes), None)
 
 
 def level_codes(index: pd.MultiIndex, level: str) -> tuple[np.ndarray, pd.Index]:

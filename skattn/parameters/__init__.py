@@ -9,9 +9,13 @@ from dataclasses import MISSING
 from skattn.parameters._allowed import InvalidParameterError, Parameter, check_value, shown
 from skattn.parameters._arrays import as_array, as_floats, as_whole_numbers
 from skattn.parameters._declared import DeclaredParameters, parameter, parameters_of
+from skattn.parameters._limits import MAX_LAYERS, MAX_SIZE, MAX_WIDTH
 from skattn.parameters._numbers import check_numbers, from_tensor
 
 __all__ = [
+    "MAX_LAYERS",
+    "MAX_SIZE",
+    "MAX_WIDTH",
     "MISSING",
     "DeclaredParameters",
     "InvalidParameterError",

@@ -13,7 +13,6 @@ from skattn.plugins._classes import (
     make_model,
 )
 from skattn.plugins._collect import InstalledModel, Problem
-from skattn.plugins._collect import collected as _models  # noqa: F401 - tests clear the cache
 from skattn.plugins._names import check_name
 from skattn.plugins._spec import ModelSpec, hookimpl
 

@@ -48,8 +48,8 @@ class ModelSpec:
     Raises
     ------
     TypeError
-        A text is no str, ``name`` cannot be hashed, ``qlib`` is no sequence of str or
-        ``qlib_parameters`` no mapping of str.
+        A text other than ``target`` is no str, ``name`` cannot be hashed, ``qlib`` is no sequence
+        of str or ``qlib_parameters`` no mapping of str.
     ValueError
         ``name`` is empty, or not a name as above.
 
@@ -79,6 +79,7 @@ class ModelSpec:
                 f"qlib of a ModelSpec must be a tuple of 'package.module:Class'; got "
                 f"{shown(classes)}."
             )
+        object.__setattr__(self, "qlib", tuple(classes))
         if not isinstance(renamed, Mapping) or not _are_texts([*renamed, *renamed.values()]):
             raise TypeError(
                 f"qlib_parameters of a ModelSpec must map names to names; got {shown(renamed)}."

@@ -23,6 +23,7 @@ LEFT_OUT = {
     "device",
     "max_epochs",
     "pretrained",
+    "purge",
     "random_state",
     "verbose",
     "warm_start",

@@ -11,7 +11,7 @@ import pandas as pd
 from skorch.callbacks import EarlyStopping
 from torch import nn
 
-from skattn.labels import label_ends, resolve_purge
+from skattn.labels import label_ends, labelled_part, resolve_purge
 from skattn.training.apart import refuse_mixed_rows, row_bits_differ
 from skattn.training.callbacks import (
     MONITORS,
@@ -189,8 +189,9 @@ def _check_validation_days(
     reach = resolve_purge(purge, y, "assumes 2 days between X and X_val")
     if isinstance(reach, pd.Series):
         calendar = days.unique().sort_values().append(pd.DatetimeIndex([first]))
-        rows = None if index is None else index[labelled]
-        ends = label_ends(reach, calendar, calendar.get_indexer(days), rows)
+        reach, rows = labelled_part(reach, index, labelled)
+        known = np.ones(len(days), dtype=bool)
+        ends = label_ends(reach, calendar, calendar.get_indexer(days), rows, known)
         if ends[:-1].max() > len(calendar) - 2:
             warn_user(
                 f"X_val begins at {first.date()}, and purge tells of labels of X that look at that "

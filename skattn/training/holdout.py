@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 
-from skattn.labels import label_ends
+from skattn.labels import label_ends, labelled_part
+from skattn.utils import round_up
 
 
 def chronological_holdout(
@@ -58,19 +57,18 @@ def chronological_holdout(
         )
     codes, calendar = pd.factorize(np.arange(len(labelled)) if days is None else days, sort=True)
     known, day = np.unique(codes[labelled], return_inverse=True)
-    n_valid = math.ceil(fraction * len(known))
+    n_valid = round_up(fraction, len(known))
     first_valid = len(known) - n_valid
-    if isinstance(purge, pd.Series) and index is None and len(purge) == len(labelled):
-        purge = purge[labelled]
-    index = None if index is None else index[labelled]
-    ends = label_ends(purge, calendar[known], day, index)
+    purge, index = labelled_part(purge, index, labelled)
+    ends = label_ends(purge, calendar[known], day, index, np.ones(len(day), dtype=bool))
     train_days = np.flatnonzero(ends[:first_valid] < first_valid)
     if len(train_days) == 0:
-        dropped = f"{first_valid} days" if isinstance(purge, pd.Series) else f"{purge}"
+        dropped = "all" if isinstance(purge, pd.Series) else purge
         raise ValueError(
             f"Early stopping holds out the last {n_valid} of {len(known)} labelled days "
-            f"(n_samples={len(labelled)}) and drops {dropped} before them (purge), which leaves no "
-            f"day to train on. Give more days, pass X_val and y_val, or set early_stopping=False."
+            f"(n_samples={len(labelled)}) and drops {dropped} days before them (purge), which "
+            f"leaves no day to train on. Give more days, pass X_val and y_val, or set "
+            f"early_stopping=False."
         )
     train = labelled & np.isin(codes, known[train_days])
     valid = labelled & (codes >= known[first_valid])

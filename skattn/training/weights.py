@@ -91,7 +91,8 @@ def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
     Parameters
     ----------
     module : torch.nn.Module
-        Module whose parameters get ``requires_grad``: False for the named ones, True for others.
+        Module whose named parameters get ``requires_grad=False``; others stay as the module made
+        them.
     names : sequence of str
         Names, or their beginnings up to a dot: "rnn" holds everything in ``module.rnn``.
 
@@ -114,11 +115,10 @@ def freeze_parameters(module: nn.Module, names: Sequence[str]) -> None:
         raise ValueError(f"freeze={unknown} matches no parameter; the module has {parts}.")
     if not parameters:
         raise ValueError(f"{type(module).__name__} has no parameters to train.")
-    held = {p for group in frozen.values() for p in group}
-    if len(held) == len(parameters):
+    for name in {p for group in frozen.values() for p in group}:
+        parameters[name].requires_grad_(False)
+    if not any(parameter.requires_grad for parameter in parameters.values()):
         raise ValueError(f"freeze={list(names)} leaves nothing to train.")
-    for name, parameter in parameters.items():
-        parameter.requires_grad_(name not in held)
 
 
 def _read(source: Any) -> Any:
@@ -213,6 +213,8 @@ def _without_prefixes(
     theirs: dict[str, str] = {}
     for name in weights:
         short = _own_name(name, own)
+        if short not in own:
+            short = name
         if short in theirs:
             raise ValueError(
                 f"pretrained has two weights for {short!r}: {theirs[short]!r} and {name!r}. Keep "
@@ -268,5 +270,5 @@ def _gates(weight: torch.Tensor) -> int:
 
 
 def _shapes(weights: Mapping[str, torch.Tensor]) -> str:
-    shown = [f"{name} {tuple(value.shape)}" for name, value in list(weights.items())[:4]]
-    return ", ".join(shown) + (", ..." if len(weights) > 4 else "")
+    first = [f"{name} {tuple(value.shape)}" for name, value in list(weights.items())[:4]]
+    return ", ".join(first) + (", ..." if len(weights) > 4 else "")

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 import skattn
 from skattn.cli import main
 from skattn.inspection import attention_weights
-from skattn.plugins import _models
+from skattn.plugins._collect import collected
 from skattn.preprocessing import Alpha360, RobustZScore
 
 FILES = [
@@ -63,11 +63,11 @@ def installed(written, monkeypatch):
     (info / "entry_points.txt").write_text("[skattn]\nmy-demo = skattn_my_demo\n")
     monkeypatch.syspath_prepend(written)
     importlib.invalidate_caches()
-    _models.cache_clear()
+    collected.cache_clear()
     yield written
     for name in ("skattn_my_demo", "skattn_my_demo.model"):
         sys.modules.pop(name, None)
-    _models.cache_clear()
+    collected.cache_clear()
 
 
 # What is written --------------------------------------------------------------------------------

@@ -323,8 +323,8 @@ def test_datasets_do_not_import_torch_or_skfolio():
         ({"n_days": 10**30}, "n_days.*150,000"),
         ({"n_stocks": 10_000, "n_days": 20_000}, r"n_stocks \* n_days.*100,000,000"),
         ({"momentum_lookback": 2**31 - 1}, "momentum_lookback.*150,000"),
-        ({"start": True}, "start must be a date.*True"),
-        ({"start": 20240102}, "start must be a date.*20240102"),
+        ({"start": True}, "start must hold dates.*True"),
+        ({"start": 20240102}, "start must hold dates.*20240102"),
     ],
 )
 def test_sizes_and_dates_that_are_slips(params, message):

@@ -182,3 +182,9 @@ def test_in_grid_search(market) -> None:
     model = Ridge(alpha=1e-6).fit(X.iloc[rows["train"]], y.iloc[rows["train"]])
     expected = model.score(X.iloc[rows["valid"]], y.iloc[rows["valid"]])
     assert search.cv_results_["split0_test_score"][0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bound", ["06.2014", "0630", "04.2014"])
+def test_a_month_that_could_be_a_year_is_refused(bound):
+    with pytest.raises(ValueError, match=r"train must hold dates"):
+        DateSplit(train=(bound, "2014-12"), test=("2015", None))

@@ -282,3 +282,75 @@ def test_rows_for_validation_are_compared_with_last_days():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model.set_params(purge=last_days(np.full(len(INDEX), 4))).fit(X[:45], y[:45], **split)
+
+
+def test_dates_as_text_are_read_once_and_all_together():
+    """06/03/2024 alone could be March or June: the other rows tell."""
+    days = pd.bdate_range("2024-03-01", periods=12)
+    X = pd.DataFrame({"x": 0.0}, index=days.rename("datetime"))
+    ends = pd.Series(days + pd.Timedelta(days=2), X.index)
+    text = ends.dt.strftime("%d/%m/%Y")
+    for name in ("k-fold", "walk-forward"):
+        cv = {"k-fold": PurgedDailyKFold, "walk-forward": DailyTimeSeriesSplit}[name](3)
+        assert folds_of(with_purge(cv, text), X) == folds_of(with_purge(cv, ends), X)
+
+
+@pytest.mark.parametrize("name", SPLITTERS)
+def test_a_label_that_is_still_open_is_refused(name):
+    X, last = pd.DataFrame({"x": 0.0}, INDEX), last_days(np.full(len(INDEX), 2))
+    last.iloc[80:] = pd.NaT
+    y = pd.Series(0.0, INDEX)
+    cv = with_purge(SPLITTERS[name], last)
+    with pytest.raises(ValueError, match=r"purge is NaT in 10 rows that have a label.*row 80"):
+        next(cv.split(X, y))
+    next(cv.split(X, y.where(last.notna())))
+    next(cv.split(X, ["up"] * 80 + [None] * 10))
+    model = GRURegressor(hidden_size=2, max_epochs=1, purge=last)
+    windows = np.zeros((len(INDEX), 3, 2), dtype=np.float32)
+    with pytest.raises(ValueError, match=r"purge is NaT"):
+        model.fit(windows, y)
+    model.fit(windows, y.where(last.notna()))
+
+
+def test_last_days_are_found_by_the_index_that_has_days():
+    last = last_days(np.full(len(INDEX), 2))
+    X, y = pd.DataFrame({"x": np.zeros(len(INDEX))}), pd.Series(0.0, INDEX)
+    cv = PurgedDailyKFold(4, purge=last)
+    assert folds_of(cv, X, y) == folds_of(cv, X.set_axis(INDEX), y)
+
+
+def test_rows_without_an_index_and_labels_that_are_missing():
+    days = days_in(pd.Series(0.0, INDEX))
+    X = np.random.default_rng(0).normal(size=(len(INDEX), 3, 2)).astype(np.float32)
+    y = X[:, -1, 0].copy()
+    y[3] = np.nan
+    last = last_days(np.full(len(INDEX), 2)).reset_index(drop=True)
+    model = GRURegressor(hidden_size=2, max_epochs=1, purge=last)
+    model.fit(X, y, days=days)
+    X_val = pd.DataFrame(X[:, :, 0], INDEX.set_levels(CALENDAR + pd.Timedelta(days=70), level=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X[:, :, :1], y, days=days, X_val=X_val.to_numpy()[:, :, None], y_val=y)
+
+
+def test_a_purge_is_no_part_of_the_name_of_a_stored_fit(tmp_path):
+    """Equal Series are pickled in many ways; the rows that they choose are what counts."""
+    X = np.random.default_rng(0).normal(size=(len(INDEX), 3, 2)).astype(np.float32)
+    y, last = pd.Series(X[:, -1, 0], INDEX), last_days(np.full(len(INDEX), 2))
+    for purge in (last, pd.concat([last, last])[: len(last)], pickle.loads(pickle.dumps(last)), 2):
+        model = GRURegressor(hidden_size=2, max_epochs=1, random_state=0, checkpoint=tmp_path)
+        model.set_params(purge=purge).fit(X, y)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_shares_of_days_have_no_error_of_rounding():
+    days = pd.bdate_range("2024-01-01", periods=100)
+    X = pd.DataFrame({"x": 0.0}, index=days.rename("datetime"))
+
+    def folds(embargo):
+        return folds_of(PurgedDailyKFold(5, purge=0, embargo=embargo), X)
+
+    assert folds(0.07) == folds(7)
+    for longer_than_all in (pd.Timedelta.max, datetime.timedelta.max, 100):
+        with pytest.raises(ValueError, match=r"fold 0.*\b80 embargoed"):
+            folds(longer_than_all)

@@ -19,6 +19,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import make_pipeline
 from torch import nn
 
+from skattn.base import SequenceRegressor
 from skattn.models import ALSTM, ALSTMRegressor, GRURegressor, HISTRegressor, LSTMRegressor
 from skattn.training import load_weights
 
@@ -331,3 +332,35 @@ def test_buffers_may_be_infinite():
 def test_empty_recurrent_weights_are_of_another_shape():
     state = {**nn.GRU(2, 3).state_dict(), "weight_hh_l0": torch.zeros(9, 0)}
     assert load_weights(small_module(), state).missing == ["weight_hh_l0"]
+
+
+def test_what_the_module_froze_stays_frozen(windows):
+    class Fixed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fixed = nn.Linear(3, 4)
+            self.fixed.weight.requires_grad_(False)
+            self.out = nn.Linear(4, 1)
+
+        def forward(self, x):
+            return self.out(self.fixed(x[:, -1]))[:, 0]
+
+    class FixedRegressor(SequenceRegressor):
+        def build_module(self, n_steps, n_features):
+            return Fixed()
+
+    X, y = windows
+    start = FixedRegressor(max_epochs=1, lr=1e-30, random_state=0, purge=2).fit(X[:, :, :3], y)
+    for freeze in ((), ("out.bias",)):
+        model = FixedRegressor(max_epochs=3, lr=0.1, random_state=0, purge=2, freeze=freeze)
+        model.fit(X[:, :, :3], y)
+        assert torch.equal(model.module_.fixed.weight, start.module_.fixed.weight)
+        assert not torch.equal(model.module_.out.weight, start.module_.out.weight)
+
+
+def test_prefixes_of_what_the_module_lacks_stay():
+    module = nn.Linear(2, 3)
+    state = {**module.state_dict(), "module.extra": torch.zeros(2, 2), "extra": torch.zeros(2, 2)}
+    report = load_weights(module, state)
+    assert report.prefix == ""
+    assert report.unexpected == ["extra", "module.extra"]

@@ -10,6 +10,7 @@ from torch import nn
 
 from skattn.base import CrossSectionalRegressor, parameter
 from skattn.kernels import RNN_ROWS, by_rows, make_rnn, time_major
+from skattn.parameters import MAX_LAYERS, MAX_SIZE
 
 
 class GATs(nn.Module):
@@ -84,7 +85,7 @@ class GATsRegressor(CrossSectionalRegressor):
     """Graph attention across the stocks of a day, over a recurrent network.
 
     A GRU or LSTM takes the window of each stock to a state. Each stock adds the states of all
-    stocks of its day, weighed by attention, to its own. Two linear layers follow.
+    stocks of its day, weighted by attention, to its own. Two linear layers follow.
 
     References
     ----------
@@ -93,8 +94,8 @@ class GATsRegressor(CrossSectionalRegressor):
     workflow for Alpha360 starts from a pretrained LSTM, with a dropout of 0.7 and a lr of 0.0001.)
     """
 
-    hidden_size: int = parameter(64, at_least=1, at_most=65_536, doc="Size of the recurrent state.")
-    num_layers: int = parameter(2, at_least=1, at_most=1_000, doc="Number of recurrent layers.")
+    hidden_size: int = parameter(64, at_least=1, at_most=MAX_SIZE, doc="Size of the state.")
+    num_layers: int = parameter(2, at_least=1, at_most=MAX_LAYERS, doc="Recurrent layers.")
     rnn: str = parameter("gru", one_of=("gru", "lstm"), doc="Recurrent unit.")
     dropout: float = parameter(
         0.0, at_least=0, below=1, doc="Dropout rate between the recurrent layers."

@@ -9,6 +9,7 @@ from torch import nn
 
 from skattn import SequenceRegressor, parameter
 from skattn.kernels import encoder_attention, encoder_layer, make_rnn, sinusoids, time_major
+from skattn.parameters import MAX_LAYERS, MAX_SIZE, MAX_WIDTH
 
 
 class Localformer(nn.Module):
@@ -98,13 +99,11 @@ class LocalformerRegressor(SequenceRegressor):
     thousands of steps; small data need a larger one.
     """
 
-    d_model: int = parameter(
-        64, at_least=1, at_most=65_536, doc="Size of a step, a multiple of ``nhead``."
-    )
-    nhead: int = parameter(2, at_least=1, at_most=65_536, doc="Number of attention heads.")
-    num_layers: int = parameter(2, at_least=1, at_most=1_000, doc="Encoder and GRU layers.")
+    d_model: int = parameter(64, at_least=1, at_most=MAX_SIZE, doc="Size of a step.")
+    nhead: int = parameter(2, at_least=1, at_most=MAX_SIZE, doc="Number of attention heads.")
+    num_layers: int = parameter(2, at_least=1, at_most=MAX_LAYERS, doc="Encoder and GRU layers.")
     dim_feedforward: int = parameter(
-        2048, at_least=1, at_most=1_048_576, doc="Hidden size of the feed-forward networks."
+        2048, at_least=1, at_most=MAX_WIDTH, doc="Hidden size of the feed-forward networks."
     )
     dropout: float = parameter(0.0, at_least=0, below=1, doc="Dropout rate within the layers.")
     lr: float = 1e-4

@@ -10,6 +10,7 @@ from torch import nn
 
 from skattn.base import CrossSectionalRegressor, parameter
 from skattn.kernels import sinusoids
+from skattn.parameters import MAX_SIZE
 from skattn_master.attention import Attention
 
 Maps = dict[str, torch.Tensor]
@@ -92,9 +93,9 @@ class MASTERRegressor(CrossSectionalRegressor):
             Columns at the end of the windows that tell of the day's market, read at the last step:
             21 for each market of ``MarketInformation``, 63 in the original. 0: a constant gate.""",
     )
-    d_model: int = parameter(256, at_least=1, doc="Size of a step, a multiple of both nheads.")
-    t_nhead: int = parameter(4, at_least=1, doc="Heads of the attention over time.")
-    s_nhead: int = parameter(2, at_least=1, doc="Heads of the attention over stocks.")
+    d_model: int = parameter(256, at_least=1, at_most=MAX_SIZE, doc="Size of a step.")
+    t_nhead: int = parameter(4, at_least=1, at_most=MAX_SIZE, doc="Heads over time.")
+    s_nhead: int = parameter(2, at_least=1, at_most=MAX_SIZE, doc="Heads over stocks.")
     t_dropout: float = parameter(0.5, at_least=0, below=1, doc="Dropout rate, over time.")
     s_dropout: float = parameter(0.5, at_least=0, below=1, doc="Dropout rate, over stocks.")
     beta: float = parameter(5.0, above=0, doc="Temperature of the gate; low: few features count.")
