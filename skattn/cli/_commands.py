@@ -83,10 +83,11 @@ def new_plugin(name: str, cross_sectional: bool, directory: Path) -> None:
     except OSError as error:
         raise click.ClickException(str(error)) from error
     # Without the dot, pip would look for the name in the package index.
-    place = shlex.quote(str(folder if folder.is_absolute() else f".{os.sep}{folder}"))
+    there = str(folder if folder.is_absolute() else f".{os.sep}{folder}")
+    place = shlex.quote(there)
     package = folder.name.replace("-", "_")
     click.echo(f"Wrote {place}; the model is in {package}/model.py. What comes next:\n")
-    click.echo(f"  pip install --editable {place}[dev]")
+    click.echo(f"  pip install --editable {shlex.quote(f'{there}[dev]')}")
     click.echo(f"  skattn check {name}")
     click.echo(f"  pytest {place}")
 
