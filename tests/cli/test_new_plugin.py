@@ -118,7 +118,7 @@ def test_the_commands_that_come_next_are_printed(tmp_path, monkeypatch):
     (tmp_path / "a b").mkdir()
     monkeypatch.chdir(tmp_path)
     output = new_plugin("my-demo", "--directory", "a b").output
-    assert "\n  pip install --editable './a b/skattn-my-demo[dev]'\n  skattn check my-demo\n" in output
+    assert "\n  pip install --editable './a b/skattn-my-demo[dev]'\n" in output
     # pip takes a bare name for one of the package index.
     assert "--editable './skattn-my-demo[dev]'\n" in new_plugin("my-demo").output
     assert (tmp_path / "skattn-my-demo" / "pyproject.toml").is_file()
