@@ -20,6 +20,7 @@ from skattn.inspection import attention_weights
 from skattn.metrics import rank_ic_scorer
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.preprocessing import Alpha158, RobustZScore, RollingWindow
+from skattn.qlib import load_workflow
 
 pytestmark = pytest.mark.plugins
 
@@ -106,3 +107,66 @@ def test_attention_across_stocks_is_labelled_by_instrument(market, name, map_nam
     weights = attention_weights(model, market.ohlcv)[map_name]
     stocks = weights.columns if hasattr(weights, "columns") else weights.labels[-1]
     assert list(stocks) == sorted(market.ohlcv.index.unique("instrument"))
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_the_command_checks_a_plugin(name, tmp_path):
+    command = [sys.executable, "-m", "skattn", "check", name, "--json"]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
+    statuses = [each["status"] for each in json.loads(ran.stdout)["checks"]]
+    assert len(statuses) > 70
+    assert set(statuses) <= {"passed", "skipped"}
+
+
+def workflow(model: dict, handler: str, dataset: str) -> dict:
+    """The settings of a workflow of qlib's."""
+    processors = [
+        {"class": "RobustZScoreNorm", "kwargs": {"fields_group": "feature", "clip_outlier": True}},
+        {"class": "Fillna", "kwargs": {"fields_group": "feature"}},
+    ]
+    handler_settings = {
+        "instruments": "csi300",
+        "infer_processors": processors,
+        "label": ["Ref($close, -2) / Ref($close, -1) - 1"],
+    }
+    kwargs = {
+        "handler": {
+            "class": handler,
+            "module_path": "qlib.contrib.data.handler",
+            "kwargs": handler_settings,
+        },
+        "segments": {"train": ["2008-01-01", "2014-12-31"], "test": ["2017-01-01", "2020-08-01"]},
+    }
+    if dataset == "TSDatasetH":
+        kwargs["step_len"] = 20
+    place = {"class": dataset, "module_path": "qlib.data.dataset", "kwargs": kwargs}
+    return {"task": {"model": model, "dataset": place}}
+
+
+@pytest.mark.parametrize(
+    ("cls", "module", "kwargs", "handler", "dataset", "expected"),
+    [
+        (
+            "GATs",
+            "pytorch_gats",
+            {"d_feat": 6, "hidden_size": 64, "dropout": 0.7, "base_model": "LSTM", "lr": 1e-4},
+            "Alpha360",
+            "DatasetH",
+            {"rnn": "lstm", "dropout": 0.7, "lr": 1e-4},
+        ),
+        (
+            "LocalformerModel",
+            "pytorch_localformer_ts",
+            {"seed": 0, "n_jobs": 20, "d_feat": 158},
+            "Alpha158",
+            "TSDatasetH",
+            {"random_state": 0, "d_model": 64},
+        ),
+    ],
+)
+def test_workflows_of_qlib_load_into_the_plugins(cls, module, kwargs, handler, dataset, expected):
+    model = {"class": cls, "module_path": f"qlib.contrib.model.{module}", "kwargs": kwargs}
+    loaded = load_workflow(workflow(model, handler, dataset))
+    assert type(loaded.model).__module__.startswith(("skattn_gats", "skattn_localformer"))
+    assert expected.items() <= loaded.model.get_params().items()
