@@ -9,7 +9,8 @@ from plugin_site import fake_site, hook, names, reports
 
 import skattn
 from skattn import ModelSpec, get_model, make_model
-from skattn.plugins._collect import collected, find_installed, list_installed, list_problems
+from skattn.plugins import find_installed, list_installed, list_problems
+from skattn.plugins._collect import collected
 from skattn.plugins._names import nearest
 from skattn.plugins._versions import why_unmet
 

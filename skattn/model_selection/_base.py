@@ -17,7 +17,7 @@ from skattn.model_selection._display import SplitDisplay, day_roles
 from skattn.model_selection._folds import Fold
 from skattn.panel import days_of
 from skattn.panel.internal import index_of
-from skattn.parameters import DeclaredParameters, shown
+from skattn.parameters import DeclaredParameters, from_tensor, shown
 
 # Each split is a fit. A far larger number is a mistake and would look like a hang.
 MAX_SPLITS = 100_000
@@ -214,7 +214,7 @@ class Rows(NamedTuple):
 def _labelled(y: Any) -> np.ndarray | None:
     """Find the rows that have a label, of any kind; None where y is no table of labels."""
     try:
-        return None if y is None else pd.DataFrame(y).notna().to_numpy().any(axis=1)
+        return None if y is None else pd.DataFrame(from_tensor(y)).notna().to_numpy().any(axis=1)
     except (TypeError, ValueError):
         return None
 

@@ -43,6 +43,7 @@ EXCUSED = {
     "skattn.plugins.Problem": "a record that skattn makes",
     "skattn.cli.main": "a command, which gets texts; tests/cli holds its errors",
     "skattn.labels.label_ends": "called with what splitters and fits have checked",
+    "skattn.labels.labelled_part": "called with what fits have checked",
     **{
         f"skattn.models.{name}": "a plain torch module, whose arguments the regressor has checked"
         for name in ("ALSTM", "GRU", "HIST", "LSTM", "SFM", "Transformer")

@@ -246,9 +246,9 @@ def test_without_the_plugin_there_is_no_model(config, plugin, monkeypatch):
     message = load_workflow(config("TabNet", "tabnet", {})).untranslated["task.model"]
     assert f"GATs of {HOME}gats," in message
     monkeypatch.setenv("SKATTN_PLUGINS", "")
-    from skattn.plugins import _models
+    from skattn.plugins._collect import collected
 
-    _models.cache_clear()
+    collected.cache_clear()
     workflow = load_workflow(config("GATs", "gats", GATS_360))
     assert workflow.model is None
     assert f"ModelSpec(qlib=('{HOME}gats:GATs',))" in workflow.untranslated["task.model"]
