@@ -341,6 +341,7 @@ def test_pipeline_search_and_names():
 
 @pytest.mark.parametrize("output", ["pandas", "polars"])
 def test_set_output(ragged, output):
+    pytest.importorskip(output)
     ragged = ragged.fillna(1.0)
     transformer = MarketInformation(StandardScaler()).set_output(transform=output)
     table = transformer.fit_transform(ragged)
