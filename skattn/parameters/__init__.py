@@ -8,7 +8,12 @@ from dataclasses import MISSING
 
 from skattn.parameters._allowed import InvalidParameterError, Parameter, check_value, shown
 from skattn.parameters._arrays import as_array, as_floats, as_whole_numbers
-from skattn.parameters._declared import DeclaredParameters, parameter, parameters_of
+from skattn.parameters._declared import (
+    DeclaredParameters,
+    check_parameters,
+    parameter,
+    parameters_of,
+)
 from skattn.parameters._limits import MAX_LAYERS, MAX_SIZE, MAX_WIDTH
 from skattn.parameters._numbers import check_numbers, from_tensor
 
@@ -24,6 +29,7 @@ __all__ = [
     "as_floats",
     "as_whole_numbers",
     "check_numbers",
+    "check_parameters",
     "check_value",
     "from_tensor",
     "parameter",

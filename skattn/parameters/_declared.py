@@ -106,6 +106,34 @@ def parameters_of(cls: Any) -> Mapping[str, Parameter]:
     return dict(cls._parameters)
 
 
+def check_parameters(estimator: DeclaredParameters) -> dict[str, Any]:
+    """Check every declared parameter of an estimator, as ``fit`` does first of all.
+
+    Parameters
+    ----------
+    estimator : DeclaredParameters
+        A transformer, a splitter or a regressor.
+
+    Returns
+    -------
+    parameters : dict of str to object
+        The values, with numpy's numbers as plain ones.
+
+    Raises
+    ------
+    InvalidParameterError
+        A value is not allowed. It is a ValueError and a TypeError.
+
+    Examples
+    --------
+    >>> from skattn.parameters import check_parameters
+    >>> from skattn.preprocessing import RollingWindow
+    >>> check_parameters(RollingWindow(length=5))["length"]
+    5
+    """
+    return estimator._checked_parameters()
+
+
 @dataclass_transform()
 class DeclaredParameters:
     """Base of classes whose annotated attributes are their parameters.

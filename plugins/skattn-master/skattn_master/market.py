@@ -12,7 +12,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from skattn.panel import check_index, days_of
-from skattn.parameters import check_value, parameter, parameters_of
+from skattn.parameters import check_parameters, check_value, parameter
 from skattn.preprocessing import PanelTransformer
 from skattn_master.series import (
     check_last_days,
@@ -192,8 +192,7 @@ class MarketInformation(PanelTransformer):
         return np.asarray([*own, *self._names()], dtype=object)
 
     def _check_parameters(self) -> None:
-        for name, rule in parameters_of(type(self)).items():
-            rule.normalise(name, getattr(self, name), type(self).__name__)
+        check_parameters(self)
         lengths = self.lengths
         if isinstance(lengths, str) or not np.iterable(lengths) or len(lengths) == 0:
             raise ValueError(f"lengths must be a sequence of at least one length; got {lengths!r}.")
