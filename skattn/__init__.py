@@ -67,11 +67,20 @@ __all__ = [
 ]
 
 
+# Packages that are found as attributes before anybody has imported them.
+_PACKAGES = (
+    *("base", "compose", "datasets", "inspection", "kernels", "labels", "metrics", "models"),
+    *("model_selection", "panel", "parameters", "preprocessing", "qlib", "testing"),
+)
+
+
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
+    if name in _PACKAGES:
+        return import_module(f"skattn.{name}")
     raise AttributeError(f"module 'skattn' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_PACKAGES})

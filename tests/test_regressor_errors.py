@@ -400,3 +400,26 @@ def test_optimizers_that_cannot_train(windows, optimizer, weight_decay):
 def test_an_optimizer_that_refuses_its_parameters_is_named(windows):
     with pytest.raises(ValueError, match=r"optimizer=Rprop.*weight_decay"):
         ALSTMRegressor(optimizer=torch.optim.Rprop, weight_decay=0.1).fit(*windows)
+
+
+def test_a_table_of_features_without_windows(windows):
+    X, y = windows
+    names = ["RESI5", "WVMA5", "RSQR5", "KLEN", "CORR5", "ROC60", "STD5", "VSTD5"]
+    features = pd.DataFrame(X[:, :, 0], y.index, columns=names)
+    model = ALSTMRegressor(hidden_size=4, max_epochs=1, purge=2)
+    with pytest.warns(UserWarning, match=r"\b8 columns.*RESI5.*RollingWindow") as caught:
+        model.fit(features, y)
+    assert [warning.filename for warning in caught] == [__file__]
+    steps = features.set_axis([f"CLOSE{lag}" for lag in range(7, -1, -1)], axis=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        model.fit(steps, y)
+
+
+def test_a_build_module_of_another_signature(windows):
+    class OddRegressor(SequenceRegressor):
+        def build_module(self, n_features):
+            return nn.Linear(n_features, 1)
+
+    with pytest.raises(TypeError, match=r"OddRegressor\.build_module takes.*n_steps.*n_features"):
+        OddRegressor().fit(*windows)

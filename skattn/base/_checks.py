@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ import pandas as pd
 from sklearn.base import BaseEstimator, clone
 
 from skattn.panel import WindowArray, days_of
-from skattn.panel.internal import check_panel_input
+from skattn.panel.internal import check_panel_input, is_long
 from skattn.training import (
     Samples,
     SequenceNet,
     make_samples,
     refuse_flat_windows,
+    warn_of_features,
     warn_of_lost_index,
 )
 from skattn.utils import warn_user
@@ -25,6 +27,8 @@ def check_windows(estimator: BaseEstimator, X: Any, *, reset: bool) -> WindowArr
     """Check X and make it a WindowArray or a float32 ndarray of shape (N, T, F)."""
     if isinstance(X, pd.DataFrame):
         refuse_flat_windows(X, type(estimator).__name__)
+        if reset and is_long(X):
+            warn_of_features(X, type(estimator).__name__)
     X = check_panel_input(estimator, X, reset=reset, dtype=np.float32)
     if isinstance(X, WindowArray) or X.ndim == 3:
         return X
@@ -75,6 +79,17 @@ def check_days(
         if fitting and name == "X":
             estimator._fit_knew_days = samples.days is not None
     net.side_inputs.check(samples.instruments, fitting=fitting)
+
+
+def check_build_module(model: Any) -> None:
+    """Raise where ``build_module`` cannot be called as a fit calls it."""
+    try:
+        signature(model.build_module).bind(1, 1)
+    except TypeError:
+        raise TypeError(
+            f"{type(model).__name__}.build_module takes (self, n_steps, n_features); it has "
+            f"{signature(model.build_module)} beside self."
+        ) from None
 
 
 def check_days_per_batch(name: str, net: SequenceNet, settings: Mapping[str, Any]) -> None:

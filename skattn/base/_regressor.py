@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skattn.base._checks import (
+    check_build_module,
     check_callbacks_copy,
     check_days,
     check_days_per_batch,
@@ -350,6 +351,7 @@ class SequenceRegressor(
         """Make the net, and give the names of the weights that were loaded into it."""
         name, model = type(self).__name__, type(self)(**settings)
         n_fields = self.n_features_in_ if self.input_kind_ == "windows" else 1
+        check_build_module(model)
         module = model.build_module(self.n_steps_in_, n_fields)
         if not isinstance(module, nn.Module):
             raise TypeError(

@@ -196,14 +196,15 @@ def _specs(plugin: Plugin, faults: list[str]) -> list[ModelSpec]:
         # A manager of its own: a registered plugin meets the next one when the two are compared.
         manager = pluggy.PluginManager(PROJECT)
         manager.add_hookspecs(Hooks)
-        manager.register(plugin.entry.load(), name=plugin.source)
+        loaded = plugin.entry.load()
+        manager.register(loaded, name=plugin.source)
         given = [each for answer in manager.hook.skattn_models() for each in _as_list(answer)]
+        if not given:
+            faults.append(f"brings no model: {_why_none(loaded, plugin.entry.value)}")
     except BaseException as error:
         let_ctrl_c_pass(error)
         faults.append(f"could not be loaded: {described(error)}")
         return []
-    if not given:
-        faults.append("brings no model (is @skattn.hookimpl missing?)")
     specs = []
     for each in given:
         try:
@@ -212,6 +213,16 @@ def _specs(plugin: Plugin, faults: list[str]) -> list[ModelSpec]:
             let_ctrl_c_pass(error)
             faults.append(f"gave {shown(each)}, which is not a ModelSpec with a name")
     return specs
+
+
+def _why_none(loaded: Any, place: str) -> str:
+    """Say why what was loaded from an entry point gives no model."""
+    hook = getattr(loaded, "skattn_models", None)
+    if hook is None:
+        return f"its entry point is {place!r}, where nothing is named skattn_models"
+    if not hasattr(hook, f"{PROJECT}_impl"):
+        return f"skattn_models of {place!r} lacks the decorator @skattn.hookimpl"
+    return f"skattn_models of {place!r} returned nothing (is `return` missing?)"
 
 
 def _as_list(answer: Any) -> list:

@@ -111,7 +111,7 @@ def _does_not_work(cls: type, n_steps: int, n_features: int, found: object) -> s
     kind = f"{type(found).__name__}: " if isinstance(found, Exception) else ""
     return (
         f"{cls.__name__}() with its defaults does not work on windows of {n_steps} steps and "
-        f"{n_features} fields: {kind}{found} Let build_module use the n_steps and n_features that "
+        f"{n_features} fields: {kind}{found}. Let build_module use the n_steps and n_features that "
         f"it gets, for any numbers of them, or raise a ValueError that says how many steps or "
         f"features the model needs."
     )

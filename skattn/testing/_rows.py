@@ -37,7 +37,7 @@ def check_batches_of_one_row(estimator: SequenceRegressor) -> None:
     except Exception as error:
         raise AssertionError(
             f"{type(estimator).__name__} cannot train on a batch of one row, and the last batch of "
-            f"an epoch may be one: {type(error).__name__}: {error} Normalise by nn.LayerNorm in "
+            f"an epoch may be one: {type(error).__name__}: {error}. Normalise by nn.LayerNorm in "
             f"place of nn.BatchNorm1d, and let forward compute no deviation over rows."
         ) from error
     if not np.isfinite(model.predict(rows.X)).all():

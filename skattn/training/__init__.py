@@ -20,6 +20,7 @@ from skattn.training.validation import (
     make_samples,
     refuse_flat_windows,
     to_float32,
+    warn_of_features,
     warn_of_lost_index,
 )
 from skattn.training.weights import freeze_parameters, load_weights
@@ -59,5 +60,6 @@ __all__ = [
     "select_training_parameters",
     "to_float32",
     "trainable",
+    "warn_of_features",
     "warn_of_lost_index",
 ]

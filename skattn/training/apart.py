@@ -35,7 +35,7 @@ def refuse_mixed_rows(net: SequenceNet, samples: Samples) -> None:
     ------
     ValueError
         A row's prediction depends on the rows beside it, and the module does not declare
-        ``cross_sectional = True``.
+        ``cross_sectional = True``; or the same rows get other predictions in a second call.
     """
     if net.contract.cross_sectional:
         return
@@ -43,9 +43,15 @@ def refuse_mixed_rows(net: SequenceNet, samples: Samples) -> None:
     others = {name: values.copy() for name, values in inputs.items()}
     for values in others.values():
         values[::2] = 0  # as where predict fills a block up
-    together, apart = (_compute(net, x)[1::2] for x in (inputs, others))
+    together, again, apart = (_compute(net, x)[1::2] for x in (inputs, inputs, others))
     if not np.isfinite(together).all():
         return  # training will tell
+    if not np.array_equal(together, again):
+        raise ValueError(
+            f"{type(net.module_).__name__}.forward gives other predictions when it is called again "
+            f"with the same rows. Draw random numbers by nn.Dropout, or by torch where "
+            f"self.training is True, and keep nothing from one call for the next."
+        )
     change, scale = np.abs(together - apart).max(), np.abs(together).max()
     if not change <= ROUNDING * scale:
         name = type(net.module_).__name__

@@ -115,6 +115,19 @@ def refuse_flat_windows(X: pd.DataFrame, name: str) -> None:
         )
 
 
+def warn_of_features(X: pd.DataFrame, name: str) -> None:
+    """Warn of a table whose columns have the names of several features, and not of one's steps."""
+    columns = [str(column) for column in X.columns.get_level_values(-1)]
+    stems = {column.rstrip("0123456789").lower() for column in columns}
+    if len(stems) > 1:
+        warn_user(
+            f"X has {len(columns)} columns of different names ({', '.join(columns[:3])}, ...), "
+            f"which {name} takes for one series of {len(columns)} steps. Where they are features, "
+            f"put a skattn.preprocessing.RollingWindow before it, which makes windows of days; "
+            f'where they are steps, SequenceReshaper(by="position").'
+        )
+
+
 def warn_of_lost_index(n_columns: int, y: Any) -> None:
     """Warn of a 2-D array beside an indexed y: a step before may have dropped the index."""
     if instruments_of(y) is not None and days_of(None, y, required=False) is not None:

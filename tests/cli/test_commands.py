@@ -281,13 +281,19 @@ def kit(monkeypatch):
         {"check_name": "check_two", "status": "skipped", "exception": SkipTest("no GPU")},
     ]
 
-    def check_model(estimator, *, on_fail="raise", on_result=None):
+    def check_model(estimator, *, on_fail="raise", on_result=None, checks=None, exclude=()):
         assert isinstance(estimator, skattn.GRURegressor)
         assert on_fail is None
-        for result in results:
+        chosen = [
+            result
+            for result in results
+            if result["check_name"] not in exclude
+            and (checks is None or result["check_name"] in checks)
+        ]
+        for result in chosen:
             if on_result is not None:
                 on_result(result)
-        return results
+        return chosen
 
     module = ModuleType("skattn.testing")
     module.check_model = check_model
@@ -307,6 +313,13 @@ def test_check_passes(site, kit):
     assert lines[0].startswith("passed ")
     assert lines[0].endswith(" check_one")
     assert lines[-1].startswith("gru: 1 passed, 1 skipped in ")
+
+
+def test_where_no_fit_succeeds_the_rest_is_not_run(kit):
+    kit.insert(0, {**FAILED, "check_name": "check_fit_and_predict"})
+    said = run("check", "gru", code=1).stdout
+    assert "check_one" not in said
+    assert "The other checks were not run" in said
 
 
 def test_check_fails(site, kit):

@@ -111,3 +111,21 @@ def test_a_module_that_draws_in_prediction_is_told_and_changes_no_generator():
     with pytest.warns(UserWarning, match="forward draws random numbers"):
         assert fit(lambda module, x: nn.functional.dropout(x, 0.5)).row_bits_differ_ is True
     assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_forward_that_draws_numbers_of_its_own_is_refused():
+    class Draws(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.out = nn.Linear(3, 1)
+
+        def forward(self, x):
+            return self.out(x[:, -1])[:, 0] * float(np.random.default_rng().uniform(0.9, 1.1))
+
+    class DrawsRegressor(SequenceRegressor):
+        def build_module(self, n_steps, n_features):
+            return Draws()
+
+    X = np.random.default_rng(0).normal(size=(50, 4, 3)).astype(np.float32)
+    with pytest.raises(ValueError, match=r"Draws\.forward.*called again.*nn\.Dropout"):
+        DrawsRegressor(max_epochs=1).fit(X, X[:, -1, 0])
