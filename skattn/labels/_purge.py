@@ -16,10 +16,8 @@ from skattn.utils import warn_user
 USUAL_REACH = 2
 
 
-def _read_dates(purge: Any) -> Any:
-    """Read a Series as dates, and give other values as they are."""
-    if not isinstance(purge, pd.Series):
-        return purge
+def _read_dates(purge: pd.Series) -> pd.Series:
+    """Read the last day of each label."""
     known = purge.notna().to_numpy()
     dates = pd.Series(pd.NaT, purge.index, dtype="datetime64[us]")
     try:
@@ -34,7 +32,8 @@ def _read_dates(purge: Any) -> Any:
 
 
 def _check_dates(purge: Any) -> None:
-    _read_dates(purge)
+    if isinstance(purge, pd.Series):
+        _read_dates(purge)
 
 
 # What purge may be, wherever it is a parameter.
@@ -90,9 +89,9 @@ def resolve_purge(
     >>> resolve_purge("auto", y), resolve_purge(7, y)
     (5, 7)
     """
-    purge = check_purge(purge)
     if isinstance(purge, pd.Series):
-        return _read_dates(purge)
+        return _read_dates(purge)  # which is all that check_purge asks of a Series
+    purge = check_purge(purge)
     reach = label_reach(y)
     if isinstance(purge, str):
         if reach is None:

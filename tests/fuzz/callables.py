@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-import pkgutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 from helpers import SECTORS
+from public import public_modules
 from torch import nn
 
 import skattn
@@ -92,13 +91,10 @@ class Case:
 def public_callables() -> Iterator[tuple[str, Any]]:
     """Give the public callables of every public module, each once, by name."""
     seen: set[int] = set()
-    modules = [
-        f"skattn.{each.name}"
-        for each in pkgutil.iter_modules(skattn.__path__)
-        if not each.name.startswith("_") and each.name not in INTERNAL
-    ]
-    for path in ["skattn", *sorted(modules)]:
-        module = import_module(path)
+    for module in public_modules():
+        path = module.__name__
+        if path.removeprefix("skattn.") in INTERNAL:
+            continue
         names = getattr(module, "__all__", None) or [
             name
             for name, value in vars(module).items()
