@@ -7,20 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline
 from sklearn.utils import Bunch
-from sklearn.utils.validation import check_is_fitted
 
 from skattn.base import SequenceRegressor
-from skattn.compose import CrossSectionalTarget
+from skattn.inspection._fitted import fitted_model, no_attention
 from skattn.parameters import as_array, shown
 from skattn.training import Samples
-
-NEEDED = (
-    "attention_weights needs as estimator a fitted skattn regressor, a Pipeline that ends in a "
-    "skattn regressor, or a search or CrossSectionalTarget over either"
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,10 +118,10 @@ def attention_weights(
     >>> bool(weights.time.sum(axis=1).round(4).eq(1).all())
     True
     """
-    model, X = _unwrap(estimator, X)
+    model, X = fitted_model(estimator, X, "attention_weights")
     maps = model.attend(X, days=days, instruments=instruments)
     if not maps:
-        raise ValueError(f"{type(model).__name__} has no attention to inspect.")
+        raise no_attention(model)
     samples = model.check_rows(X, days=days, instruments=instruments)
     index = getattr(X, "index", None)
     rows = index if isinstance(index, pd.Index) else pd.RangeIndex(len(samples))
@@ -139,24 +131,6 @@ def attention_weights(
         names = axes.get(name, tuple(f"axis_{i}" for i in range(1, values.ndim)))
         labelled[name] = _label(model, samples, rows, values, names)
     return Bunch(**labelled)
-
-
-def _unwrap(estimator: Any, X: Any) -> tuple[SequenceRegressor, Any]:
-    """Find the regressor, and transform X to the regressor's input."""
-    if not isinstance(estimator, BaseEstimator):
-        raise TypeError(f"{NEEDED}; got {shown(estimator)}.")
-    check_is_fitted(estimator)
-    if hasattr(estimator, "best_estimator_"):
-        return _unwrap(estimator.best_estimator_, X)
-    if isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
-            X = estimator[:-1].transform(X)
-        return _unwrap(estimator[-1], X)
-    if isinstance(estimator, CrossSectionalTarget):
-        return _unwrap(estimator.regressor_, X)
-    if not isinstance(estimator, SequenceRegressor):
-        raise TypeError(f"{NEEDED}; got {type(estimator).__name__}.")
-    return estimator, X
 
 
 def _label(

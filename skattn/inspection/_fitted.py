@@ -1,0 +1,82 @@
+"""The fitted regressor that an estimator ends in, and its input."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skattn.base import SequenceRegressor
+from skattn.compose import CrossSectionalTarget
+from skattn.parameters import shown
+from skattn.plugins import get_model, list_installed
+
+
+def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor, Any]:
+    """Find the regressor, and transform X to the regressor's input.
+
+    Parameters
+    ----------
+    estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
+        Fitted estimator. A pipeline must end in a skattn regressor. From a search, the best
+        estimator is taken.
+    X : input of the estimator's ``predict``
+        Rows.
+    caller : str
+        Name of the function or class that asks, for the error message.
+
+    Returns
+    -------
+    model : SequenceRegressor
+        The fitted regressor.
+    X : input of the regressor's ``predict``
+        The rows after the steps of the pipeline.
+
+    Raises
+    ------
+    TypeError
+        The estimator is not a skattn regressor and does not end in a skattn regressor.
+    sklearn.exceptions.NotFittedError
+        The estimator is not fitted.
+    """
+    if isinstance(estimator, BaseEstimator):
+        check_is_fitted(estimator)
+    if hasattr(estimator, "best_estimator_"):
+        return fitted_model(estimator.best_estimator_, X, caller)
+    if isinstance(estimator, Pipeline):
+        if len(estimator) > 1:
+            X = estimator[:-1].transform(X)
+        return fitted_model(estimator[-1], X, caller)
+    if isinstance(estimator, CrossSectionalTarget):
+        return fitted_model(estimator.regressor_, X, caller)
+    if not isinstance(estimator, SequenceRegressor):
+        raise TypeError(
+            f"{caller} needs as estimator a fitted skattn regressor, a Pipeline that ends in a "
+            f"skattn regressor, or a search or CrossSectionalTarget over either; got "
+            f"{shown(estimator)}."
+        )
+    return estimator, X
+
+
+def no_attention(model: SequenceRegressor) -> ValueError:
+    """Make the error for a model without attention, which names the models that have attention."""
+    names = ", ".join(_models_with_attention())
+    return ValueError(
+        f"{type(model).__name__} has no attention to inspect. Of the installed models, these have "
+        f"attention: {names}."
+    )
+
+
+def _models_with_attention() -> list[str]:
+    return [model.name for model in list_installed() if _attends(model.name)]
+
+
+def _attends(name: str) -> bool:
+    """Whether a small module of the model has attention maps."""
+    try:
+        cls: Any = get_model(name)
+        return hasattr(cls(**cls.parameters_for_checks).build_module(4, 6), "attend")
+    except Exception:  # A plugin's own fault must not hide the error that is being made.
+        return False
