@@ -1,5 +1,7 @@
 """Inspection of fitted models."""
 
-from skattn.inspection._attention import AttentionMap, attention_weights
+from skattn.inspection._attention import attention_weights
+from skattn.inspection._attention_display import AttentionDisplay
+from skattn.inspection._map import AttentionMap
 
-__all__ = ["AttentionMap", "attention_weights"]
+__all__ = ["AttentionDisplay", "AttentionMap", "attention_weights"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,57 +10,9 @@ from sklearn.utils import Bunch
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model, no_attention
-from skattn.parameters import as_array, shown
+from skattn.inspection._map import AttentionMap
+from skattn.panel import WindowArray
 from skattn.training import Samples
-
-
-@dataclass(frozen=True, eq=False)
-class AttentionMap:
-    """An attention map of more than two axes.
-
-    Parameters
-    ----------
-    values : ndarray of shape (N, ...)
-        Attention weights.
-    axes : tuple of str
-        Name of each axis.
-    labels : tuple of Index
-        Labels along each axis.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import pandas as pd
-    >>> from skattn.inspection import AttentionMap
-    >>> labels = (pd.RangeIndex(3), pd.RangeIndex(2), pd.RangeIndex(2))
-    >>> AttentionMap(np.zeros((3, 2, 2)), ("row", "head", "lag"), labels)
-    AttentionMap(row: 3, head: 2, lag: 2)
-    """
-
-    values: np.ndarray
-    axes: tuple[str, ...]
-    labels: tuple[pd.Index, ...]
-
-    def __post_init__(self) -> None:
-        """Check that there is a name and an index for each axis."""
-        values = as_array("values", self.values)
-        object.__setattr__(self, "values", values)
-        for name, kind in (("axes", str), ("labels", pd.Index)):
-            found = getattr(self, name)
-            is_tuple = isinstance(found, tuple) and all(isinstance(each, kind) for each in found)
-            if not is_tuple or len(found) != values.ndim:
-                raise TypeError(
-                    f"{name} must be a tuple of {values.ndim} {kind.__name__}, one for each axis "
-                    f"of values; got {shown(found)}."
-                )
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        """Give the weights as an array."""
-        return np.array(self.values, dtype=dtype, copy=copy)
-
-    def __repr__(self) -> str:
-        sizes = zip(self.axes, self.values.shape, strict=True)
-        return f"AttentionMap({', '.join(f'{name}: {size}' for name, size in sizes)})"
 
 
 def attention_weights(
@@ -85,7 +36,8 @@ def attention_weights(
         Attention maps by name. A map with one axis besides the rows is a DataFrame. A map with
         more axes is an AttentionMap. Axes are named ``lag`` (steps back, 0 is the latest),
         ``query`` and ``key`` (also lags), ``layer``, ``head``, ``frequency`` (cycles per step),
-        ``concept`` and ``stock`` (instruments; NaN for instruments missing on the row's day).
+        ``concept``, ``feature`` (the leading fields of the windows) and ``stock`` (instruments;
+        NaN for instruments missing on the row's day).
 
         - ALSTM: ``time`` (lag); sums to 1.
         - Transformer: ``layers`` (layer, head, query, key); sums to 1 over the keys.
@@ -145,19 +97,21 @@ def _label(
         if name == "stock" and samples.instruments is not None:
             values, label = _by_instrument(samples, values, place)
         else:
-            label = _axis_labels(model, name, values.shape[place])
+            label = _axis_labels(model, samples.X, name, values.shape[place])
         labels.append(label)
     if values.ndim == 2:
         return pd.DataFrame(values, index=rows, columns=labels[0])
     return AttentionMap(values, ("row", *axes), (rows, *labels))
 
 
-def _axis_labels(model: SequenceRegressor, axis: str, size: int) -> pd.Index:
+def _axis_labels(model: SequenceRegressor, X: Any, axis: str, size: int) -> pd.Index:
     if axis in ("lag", "query", "key"):
         return pd.RangeIndex(size - 1, -1, -1, name=axis)
     if axis == "frequency":
         return pd.Index(np.arange(size) / size, name=axis)
     known = model.net_.side_inputs.axis_labels.get(axis)
+    if axis == "feature" and isinstance(X, WindowArray) and len(X.fields) >= size:
+        known = X.fields[:size]
     if known is not None and len(known) == size:
         return pd.Index(known, name=axis)
     return pd.RangeIndex(size, name=axis)

@@ -59,7 +59,7 @@ def check_attention_sums(estimator: SequenceRegressor) -> None:
     maps = probe.attend()
     for name, axes in probe.contract.attention_axes.items():
         values = maps[name][probe.present]
-        summed = probe.contract.attention_sums.get(name, _summed_by_default(axes))
+        summed = probe.contract.sums_of(name)
         if not summed or values.numel() == 0:
             continue
         over = tuple(1 + axes.index(axis) for axis in summed)
@@ -179,10 +179,6 @@ def _size(probe: Probe, axis: str) -> int | None:
         return probe.x.shape[1]
     labels: Mapping = probe.model.net_.side_inputs.axis_labels
     return len(labels[axis]) if axis in labels else None
-
-
-def _summed_by_default(axes: tuple[str, ...]) -> tuple[str, ...]:
-    return ("key",) if "key" in axes else axes[-1:]
 
 
 def _sum_to_one(values: torch.Tensor, over: tuple[int, ...]) -> bool:

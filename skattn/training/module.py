@@ -16,7 +16,8 @@ A module is a plain ``torch.nn.Module``. Only ``forward`` is required.
     cross-sectional module. Without it the model has no attention.
 ``attention_axes`` : dict of str to tuple of str, default {}
     Names of the axes of each map beyond its rows. ``skattn.inspection`` labels the axes "lag",
-    "query", "key", "frequency", "stock" and those that the side inputs know, such as "concept".
+    "query", "key", "frequency", "stock", "feature" (the leading fields of the windows) and those
+    that the side inputs know, such as "concept", and draws what fits them.
 ``attention_sums`` : dict of str to tuple of str, default {}
     Names of the axes over which the weights of a map sum to 1, () where the weights have no such
     sum. A map that is not named here sums to 1 over "key", else over its last axis.
@@ -64,6 +65,21 @@ class ModuleContract:
     attention_axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     attends: bool = False
     attention_sums: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def sums_of(self, name: str) -> tuple[str, ...]:
+        """Give the axes over which the weights of a map sum to 1; () where they have no such sum.
+
+        Parameters
+        ----------
+        name : str
+            Name of the map.
+
+        Returns
+        -------
+        axes : tuple of str
+        """
+        axes = self.attention_axes.get(name, ())
+        return self.attention_sums.get(name, ("key",) if "key" in axes else axes[-1:])
 
 
 def read_contract(module: nn.Module, side_inputs: Sequence[str] = ()) -> ModuleContract:

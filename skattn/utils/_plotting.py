@@ -137,12 +137,46 @@ def line_style(number: int) -> dict[str, Any]:
     return {"color": COLORS[first], "linestyle": DASHES[(first + again) % len(DASHES)]}
 
 
-def set_title(ax: Axes, text: str, *, fontsize: float = 10.0) -> None:
-    """Set a title, in as many lines as the width of the axes needs."""
+def set_title(
+    ax: Axes, text: str, *, fontsize: float = 10.0, above: np.ndarray | None = None
+) -> None:
+    """Set a title, in as many lines as the width of the axes needs.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Axes whose width the title fills.
+    text : str
+        The title.
+    fontsize : float, default=10.0
+        Height of the font in points.
+    above : ndarray of Axes, default=None
+        The plots that took the place of ``ax``. The title comes above them all, and leaves a line
+        to the title of the first.
+    """
     figure: Any = ax.get_figure(root=True)
     width = ax.bbox.width / figure.dpi * 72
-    characters = max(12, int(width / (CHARACTER * fontsize)))
-    ax.set_title("\n".join(textwrap.wrap(text, characters)), fontsize=fontsize)
+    lines = textwrap.wrap(text, max(12, int(width / (CHARACTER * fontsize))))
+    if above is None:
+        ax.set_title("\n".join(lines), fontsize=fontsize)
+        return
+    # A title across several plots is kept out of the layout, which would make room for its width
+    # beside the first plot. Empty lines in the titles below make room for its height.
+    panels = np.atleast_2d(above)[0]
+    lifted = 8.0 + max(0 if panel.get_title() == "" else 11 for panel in panels)
+    for panel in panels:
+        size = panel.title.get_fontsize()
+        empty = "\n" * int(np.ceil(len(lines) * fontsize / size + 0.5))
+        panel.set_title(empty + panel.get_title(), fontsize=size)
+    panels[0].annotate(
+        "\n".join(lines),
+        (0, 1),
+        xycoords="axes fraction",
+        xytext=(0, lifted),
+        textcoords="offset points",
+        fontsize=fontsize,
+        in_layout=False,
+    )
 
 
 def date_axis(ax: Axes, which: str = "x") -> None:

@@ -1,0 +1,131 @@
+"""Tables behind the pictures of attention."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skattn.inspection._map import AttentionMap
+
+# Axes whose places differ from day to day.
+OF_A_DAY = ("stock", "concept")
+
+
+def kinds_of(axes: tuple[str, ...]) -> tuple[str, ...]:
+    """Give the kinds of plot that fit the axes of a map beyond its rows, the usual one first."""
+    kinds: list[str] = []
+    if {"query", "key"} <= set(axes):
+        kinds.append("grid")
+    if {"lag", "frequency"} <= set(axes):
+        kinds.append("frequency")
+    if axes[-1] == "concept":
+        kinds.append("concepts")
+    if axes[-1] == "stock":
+        kinds += ["stocks", "graph"]
+    else:
+        kinds.append("rows")
+    return tuple(kinds)
+
+
+def take(weights: AttentionMap, rows: np.ndarray) -> AttentionMap:
+    """Take some of the rows of a map."""
+    labels = (weights.labels[0][rows], *weights.labels[1:])
+    return AttentionMap(weights.values[rows], weights.axes, labels)
+
+
+def level(index: pd.Index, name: str) -> Any:
+    """Give the level of an index, or None."""
+    return index.get_level_values(name) if name in index.names else None
+
+
+def arrange(weights: AttentionMap, *axes: str) -> AttentionMap:
+    """Bring the named axes into this order, and average over all others."""
+    others = [axis for axis in weights.axes if axis not in axes]
+    weights = weights.mean(*others) if others else weights
+    order = [weights.axes.index(axis) for axis in axes]
+    labels = tuple(weights.labels[i] for i in order)
+    return AttentionMap(weights.values.transpose(order), tuple(axes), labels)
+
+
+def by_lag(weights: AttentionMap) -> AttentionMap | None:
+    """Reduce a map to rows and lags; None where the map knows no lags.
+
+    Of a map of queries and keys, the latest query is taken, which the prediction reads. Other axes
+    are averaged.
+    """
+    if "lag" in weights.axes:
+        return arrange(weights, "row", "lag")
+    if {"query", "key"} <= set(weights.axes):
+        latest = arrange(weights.select(query=0), "row", "key")
+        return AttentionMap(
+            latest.values, ("row", "lag"), (latest.labels[0], latest.labels[1].rename("lag"))
+        )
+    return None
+
+
+def last_places(weights: AttentionMap) -> pd.DataFrame:
+    """Reduce a map to a table of rows and the places of its last axis, or its lags."""
+    lags = by_lag(weights) if weights.axes[-1] in ("lag", "key", "query") else None
+    return (arrange(weights, "row", weights.axes[-1]) if lags is None else lags).to_frame()
+
+
+def times_uniform(weights: AttentionMap, sums: tuple[str, ...]) -> AttentionMap:
+    """Multiply weights by the number of places among which they are divided.
+
+    1 then means no preference. A place that gets no weight from any row, such as a concept without
+    members, is not counted; where places differ by day, from any row of the day.
+    """
+    over = tuple(weights.axes.index(axis) for axis in sums)
+    rows = weights.labels[0]
+    by_day = bool({*OF_A_DAY} & {*sums}) and "datetime" in rows.names
+    day = rows.get_level_values("datetime") if by_day else np.zeros(len(rows))
+    values = weights.values.astype(np.float64)
+    for _, of_day in pd.Series(np.arange(len(rows))).groupby(np.asarray(day)):
+        there = (values[of_day] > 0).any(axis=0, keepdims=True)
+        values[of_day] *= there.sum(axis=over, keepdims=True)
+    return AttentionMap(values, weights.axes, weights.labels)
+
+
+def profile_of(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the rows by place, and the quarter and three quarter quantiles."""
+    low, high = table.quantile(0.25), table.quantile(0.75)
+    return pd.DataFrame({"mean": table.mean(), "low": low, "high": high})
+
+
+def binned(table: pd.DataFrame, key: np.ndarray, n_bins: int) -> pd.DataFrame:
+    """Average the rows of a table in bins of neighbouring keys; a bin is named by its first key."""
+    codes, keys = pd.factorize(key, sort=True)
+    n_bins = min(n_bins, len(keys))
+    bin_of_key = np.arange(len(keys)) * n_bins // len(keys)
+    means = table.groupby(bin_of_key[codes]).mean()
+    first = np.flatnonzero(np.diff(bin_of_key, prepend=-1))
+    return means.set_axis(pd.Index(np.asarray(keys)[first]), axis=0)
+
+
+def quantile_of_day(predicted: np.ndarray, index: pd.Index, n_quantiles: int) -> np.ndarray:
+    """Quantile of each row's prediction among those of its day, from 1 (lowest)."""
+    values = pd.Series(predicted)
+    if "datetime" in index.names:
+        by_day = values.groupby(index.get_level_values("datetime").to_numpy())
+        share = by_day.rank(pct=True, method="first")
+        share -= 0.5 / by_day.transform("size")
+    else:
+        share = values.rank(pct=True, method="first") - 0.5 / len(values)
+    return (share.to_numpy() * n_quantiles).astype(int) + 1
+
+
+def group_by_strongest(table: pd.DataFrame) -> pd.Series:
+    """Name for each row the column with the largest weight."""
+    values = table.to_numpy()
+    best = np.where(np.isnan(values), -np.inf, values).argmax(axis=1)
+    return pd.Series(table.columns.to_numpy()[best], index=table.index, name="group")
+
+
+def in_groups(groups: pd.Series) -> pd.Series:
+    """Sort by group, the largest group first, and by name within a group."""
+    size = groups.groupby(groups).transform("size")
+    keys: dict[str, Any] = {"size": -size, "group": groups.astype(str)}
+    order = pd.DataFrame(keys).assign(name=groups.index.astype(str))
+    return groups.loc[order.sort_values(["size", "group", "name"]).index]
