@@ -61,7 +61,7 @@ class AttentionDisplay:
         Group of each stock, in the order of the plot; after plots of kind "concepts", "stocks" and
         "graph".
     ax_ : ndarray of matplotlib Axes
-        Axes of the last plot.
+        Axes of the last plot, of shape (layers, heads) for kind "grid".
     figure_ : matplotlib Figure
         Figure of the axes.
 
@@ -83,8 +83,8 @@ class AttentionDisplay:
     >>> display = AttentionDisplay.from_estimator(model.fit(X, market.label[X.index]), X)
     >>> display.profile_["mean"].index.tolist()
     [4, 3, 2, 1, 0]
-    >>> display.plot(sort="prediction", against="uniform").table_.shape
-    (10, 5)
+    >>> display.plot(sort="prediction", against="uniform").table_.shape  # quantiles, lags
+    (5, 5)
     """
 
     table_: pd.DataFrame
@@ -236,8 +236,8 @@ class AttentionDisplay:
               prediction reads.
         sort : {"day", "stock", "prediction", "row"}, default=None
             Order of the rows in the heat map of kind "rows", in bins of rows. "prediction": by the
-            quantile of the prediction among those of its day. "row": as they are given. None: by
-            day, where days are known.
+            quantile of the prediction among those of its day (tenths, fewer where days have fewer
+            stocks). "row": as they are given. None: by day, where days are known.
         day : date, default=None
             Day whose rows are drawn. None: for plots of the stocks of a day the last day, for
             other plots all days.
@@ -275,9 +275,9 @@ class AttentionDisplay:
         view = views.VIEWS[kind_](weights, sort=sort, predicted=predicted, groups=self.groups)
         title = f"{self.name or 'Attention'}, {view.what}"
         with axes_to_draw("AttentionDisplay", ax, figsize=_figsize(kind_, weights)) as ax:
-            self.ax_ = draw.DRAWINGS[kind_](ax, view, scale)
-            set_title(ax, title, above=None if self.ax_.flat[0] is ax else self.ax_)
-        self.figure_ = ax.figure
+            drawn = draw.DRAWINGS[kind_](ax, view, scale)
+            set_title(ax, title, above=None if drawn.flat[0] is ax else drawn)
+        self.ax_, self.figure_ = drawn if kind_ == "grid" else drawn.ravel(), ax.figure
         self.table_ = view.table
         for name in ("profile", "groups"):
             self.__dict__.pop(f"{name}_", None)
@@ -325,6 +325,15 @@ class AttentionDisplay:
         """Hold the weights against no preference, if that is asked for."""
         sums = ("key",) if "key" in weights.axes else weights.axes[-1:]
         if self.sums is not None:
+            known = _as_map(self.weights).axes[1:]
+            is_tuple = isinstance(self.sums, (tuple, list))
+            if not is_tuple or not all(
+                isinstance(axis, str) and axis in known for axis in self.sums
+            ):
+                raise InvalidParameterError(
+                    f"sums must be a tuple of some of the axes {known}, or None; got "
+                    f"{shown(self.sums)}."
+                )
             sums = tuple(axis for axis in self.sums if axis in weights.axes)
         if against is not None:
             if not sums:

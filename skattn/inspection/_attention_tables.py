@@ -104,16 +104,19 @@ def binned(table: pd.DataFrame, key: np.ndarray, n_bins: int) -> pd.DataFrame:
     return means.set_axis(pd.Index(np.asarray(keys)[first]), axis=0)
 
 
-def quantile_of_day(predicted: np.ndarray, index: pd.Index, n_quantiles: int) -> np.ndarray:
-    """Quantile of each row's prediction among those of its day, from 1 (lowest)."""
+def quantile_of_day(predicted: np.ndarray, index: pd.Index, most: int) -> np.ndarray:
+    """Quantile of each row's prediction among those of its day, from 1 (lowest).
+
+    There are as many quantiles as the largest day has rows, up to ``most``.
+    """
     values = pd.Series(predicted)
-    if "datetime" in index.names:
-        by_day = values.groupby(index.get_level_values("datetime").to_numpy())
-        share = by_day.rank(pct=True, method="first")
-        share -= 0.5 / by_day.transform("size")
-    else:
-        share = values.rank(pct=True, method="first") - 0.5 / len(values)
-    return (share.to_numpy() * n_quantiles).astype(int) + 1
+    day = level(index, "datetime")
+    by_day = values.groupby(np.zeros(len(values)) if day is None else np.asarray(day))
+    place = by_day.rank(method="first").to_numpy(dtype=np.int64)
+    size = by_day.transform("size").to_numpy()
+    n_quantiles = min(most, size.max())
+    # In whole numbers: the middle of a row's share of the day.
+    return (2 * place - 1) * n_quantiles // (2 * size) + 1
 
 
 def group_by_strongest(table: pd.DataFrame) -> pd.Series:

@@ -14,8 +14,8 @@ from skattn.inspection._map import AttentionMap
 from skattn.inspection._rows import rows_of_day
 from skattn.parameters import check_value, shown
 
-# Bins of rows that a heat map can show, and panels that a page can hold.
-MOST_BINS, MOST_PANELS = 60, 100
+# Bins of rows, and quantiles, that a heat map can show; panels that a page can hold.
+MOST_BINS, MOST_QUANTILES, MOST_PANELS = 60, 10, 100
 LEVELS = {"day": "datetime", "stock": "instrument"}
 NAMELESS = (
     "give X an index with the levels 'datetime' and 'instrument', or pass days= and instruments="
@@ -63,9 +63,9 @@ def view_rows(weights: AttentionMap, *, sort: Any, predicted: np.ndarray | None,
                 'sort="prediction" needs the predictions of the rows: pass predicted=, or make the '
                 "display with from_estimator."
             )
-        tenth = tables.quantile_of_day(predicted, table.index, 10)
-        rows_are = "tenth of the day's predictions (10: highest)"
-        return View(tables.binned(table, tenth, 10), what, profile, rows_are=rows_are)
+        quantile = tables.quantile_of_day(predicted, table.index, MOST_QUANTILES)
+        rows_are = "quantile of prediction (1: lowest)"
+        return View(tables.binned(table, quantile, len(table)), what, profile, rows_are=rows_are)
     if by == "row":
         key = np.arange(len(table))
     elif by in known:

@@ -81,7 +81,7 @@ class AttentionMap:
             known = self.labels[at]
             try:
                 place[at] = known.get_loc(label)
-            except (KeyError, TypeError, ValueError):
+            except Exception:  # pandas' errors depend on the kind of label
                 place[at] = None
             if not isinstance(place[at], int):
                 raise ValueError(
@@ -147,7 +147,7 @@ class AttentionMap:
         return f"AttentionMap({', '.join(f'{name}: {size}' for name, size in sizes)})"
 
     def _check_axes(self, axes: tuple[str, ...]) -> None:
-        unknown = [axis for axis in axes if axis not in self.axes]
+        unknown = [axis for axis in axes if not isinstance(axis, str) or axis not in self.axes]
         if unknown or len(set(axes)) >= self.values.ndim:
             given = shown(list(axes))
             raise ValueError(

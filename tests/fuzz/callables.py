@@ -1130,6 +1130,51 @@ def other_cases() -> Iterator[Case]:
         ),
         {"values": "array"},
     )
+
+    def heads() -> Any:
+        labels = (pd.RangeIndex(3), pd.RangeIndex(2), pd.RangeIndex(2))
+        return inspection.AttentionMap(np.full((3, 2, 2), 0.5), ("row", "head", "lag"), labels)
+
+    yield Case(
+        "skattn.inspection.AttentionMap",
+        "AttentionMap.select",
+        lambda label: heads().select(head=label).mean("row").to_frame(),
+        data(label=0),
+        {},
+        {"label": ("head",)},
+    )
+    yield Case(
+        "skattn.inspection.AttentionMap",
+        "AttentionMap.mean",
+        lambda axis: heads().mean(axis),
+        data(axis="head"),
+        {},
+        {"axis": ("axes",)},
+    )
+    yield Case(
+        "skattn.inspection.AttentionDisplay",
+        "AttentionDisplay",
+        lambda **k: inspection.AttentionDisplay(**k).plot(sort="prediction"),
+        data(
+            weights=lambda: heads().select(head=0),
+            sums=("lag",),
+            predicted=lambda: np.arange(3.0),
+            groups=None,
+            name="a",
+        ),
+        {"predicted": "array"},
+    )
+    how = {"map": "time", "kind": "rows", "sort": "day", "day": "2024-01-02", "select": None}
+    how |= {"against": "uniform", "groups": None, "subsample": 10, "name": "a", "ax": None}
+    yield Case(
+        "skattn.inspection.AttentionDisplay",
+        "AttentionDisplay.from_estimator",
+        inspection.AttentionDisplay.from_estimator,
+        data(estimator=lambda: fitted("alstm"), X=cube, days=days, instruments=stock_names, **how),
+        {"X": "array", "days": "array", "instruments": "array"},
+        {"X": ROWS, "days": DAYS, "estimator": ("regressor", "instance"), "select": ("axes",)},
+        is_slow=True,
+    )
     yield Case(
         "skattn.ModelSpec",
         "ModelSpec",
