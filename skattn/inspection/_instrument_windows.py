@@ -1,0 +1,237 @@
+"""Attention by lag of the windows of one instrument, and the date of each of their steps."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skattn.base import SequenceRegressor
+from skattn.inspection._fitted import no_attention
+from skattn.panel import WindowArray
+from skattn.parameters import shown
+from skattn.training import Samples
+
+# Rows whose maps are in memory at a time: of a Transformer on 60 days about 0.1 MB a row.
+CHUNK = 512
+# Steps: the axes that hold a place for each step of a window.
+STEPS = ("lag", "key")
+
+
+def pick_map(model: SequenceRegressor, name: str | None) -> str:
+    """Find the map that weighs the lags, and raise where there is none or several.
+
+    Of several, the map whose last axis are lags is taken, and of these the one with the fewest
+    other axes.
+    """
+    contract = model.net_.contract
+    if not contract.attends:
+        raise no_attention(model)
+    axes = contract.attention_axes
+    has = "; ".join(f"{key!r} ({', '.join(of)})" for key, of in axes.items())
+    has = f"it has the maps {has}" if has else "it names no axes of its maps (attention_axes)"
+    if name is not None and name not in axes:
+        raise ValueError(f"map must be a map of {type(model).__name__}; got {shown(name)}, {has}.")
+    found = {key: of for key, of in axes.items() if set(of) & set(STEPS) and name in (None, key)}
+    if not found:
+        raise ValueError(
+            f"A timeline needs a map of attention to lags, with the axis 'lag' or the axes 'query' "
+            f"and 'key'; {'the map' if name else type(model).__name__} has none: {has}."
+        )
+    rank = {key: (of[-1] not in STEPS, len(of)) for key, of in found.items()}
+    best = [key for key in rank if rank[key] == min(rank.values())]
+    if len(best) > 1:
+        raise ValueError(
+            f"{type(model).__name__} has several maps of attention to lags: choose one with map=, "
+            f"of {', '.join(map(repr, best))}."
+        )
+    return best[0]
+
+
+def rows_of(samples: Samples, instrument: Any) -> np.ndarray:
+    """Find the rows of an instrument, in the order of their days, and check the days."""
+    days, instruments = samples.days, samples.instruments
+    if days is None or instruments is None:
+        missing = [n for n, v in (("days", days), ("instruments", instruments)) if v is None]
+        raise ValueError(
+            f"The {' and '.join(missing)} of the rows of X are not known: give X a (datetime, "
+            f"instrument) index, or pass {' and '.join(f'{name}=' for name in missing)}."
+        )
+    codes, names = pd.factorize(instruments)
+    rows = np.flatnonzero(codes == code_of(names, instrument, "X"))
+    rows = rows[days[rows].argsort(kind="stable")]
+    own = days[rows]
+    if own.has_duplicates:
+        twice = own[own.duplicated()][0]
+        raise ValueError(
+            f"X has more than one row of the instrument {shown(instrument)} on "
+            f"{twice.date()}: keep one row for each stock and day."
+        )
+    if len(rows) < 2:
+        raise ValueError(
+            f"A timeline needs two days of an instrument or more; X has {len(rows)} row of the "
+            f"instrument {shown(instrument)}, of {own[0].date()}."
+        )
+    return rows
+
+
+def code_of(names: pd.Index, instrument: Any, where: str) -> int:
+    """Give the place of an instrument among unique names, and raise where it is unknown."""
+    try:
+        place = names.get_loc(instrument)
+    except (KeyError, TypeError, ValueError, pd.errors.InvalidIndexError):
+        place = None
+    if isinstance(place, int):
+        return place
+    texts = [str(name) for name in names]
+    near = difflib.get_close_matches(instrument, texts) if isinstance(instrument, str) else []
+    hint = f"Near it: {', '.join(near)}" if near else f"It has {shown(texts)}"
+    raise ValueError(f"The instrument {shown(instrument)} is not in {where}. {hint}.")
+
+
+def weights_by_lag(
+    model: SequenceRegressor, X: Any, samples: Samples, rows: np.ndarray, name: str
+) -> pd.DataFrame:
+    """Compute a map of some rows, and reduce it to one weight a lag.
+
+    Parameters
+    ----------
+    model : SequenceRegressor
+        The fitted model.
+    X : input of the model's ``predict``
+        All the rows.
+    samples : Samples
+        The same rows, checked.
+    rows : ndarray of int, shape (N,)
+        Rows of one instrument, in the order of their days.
+    name : str
+        Name of the map.
+
+    Returns
+    -------
+    weights : DataFrame of shape (N, T)
+        Index: the days; columns: the lags, T - 1 to 0.
+
+    Raises
+    ------
+    ValueError
+        Windows have a single step, or the map gives all lags the same weight.
+    """
+    axes = model.net_.contract.attention_axes[name]
+    n_steps = samples.X.shape[1]
+    if n_steps < 2:
+        raise ValueError(
+            f"A timeline needs windows of two steps or more: all the attention of "
+            f"{type(model).__name__} lies on the {n_steps} step of X."
+        )
+    values = np.empty((len(rows), n_steps))
+    for own, needed in _parts(model, samples, rows):
+        maps = model.attend(
+            _take(model, X, samples, needed),
+            days=samples.days[needed],
+            instruments=samples.instruments[needed],
+        )
+        values[own] = by_lag(maps[name][np.isin(needed, rows[own])], axes)
+    if len(axes) > 1 and np.nanmax(values) - np.nanmin(values) <= 1e-6 * np.nanmax(np.abs(values)):
+        raise ValueError(
+            f"The map {name!r} of {type(model).__name__} has the axes {axes}; averaged over all "
+            f"but the lags, it gives every lag the same weight, and tells no date from another. "
+            f"Choose another map with map=."
+        )
+    lags = pd.RangeIndex(n_steps - 1, -1, -1, name="lag")
+    return pd.DataFrame(values, index=samples.days[rows].rename("datetime"), columns=lags)
+
+
+def by_lag(values: np.ndarray, axes: tuple[str, ...]) -> np.ndarray:
+    """Reduce a map (N, ...) to (N, T): what the latest step reads, as the prediction reads it.
+
+    Of queries, the latest is taken. Of frequencies, all above 0 are added up: the weights of a lag
+    sum to 1 over the frequencies, so that what varies is how much moves at all. Other axes are
+    averaged.
+    """
+    steps = "lag" if "lag" in axes else "key"
+    names = ["row", *axes]
+    for axis in axes:
+        place = names.index(axis)
+        if axis == steps:
+            continue
+        if axis == "query":
+            values = values.take(-1, axis=place)
+        elif axis == "frequency":
+            values = values.take(np.arange(1, values.shape[place]), axis=place).sum(axis=place)
+        else:
+            with warnings.catch_warnings():
+                # Where all weights are missing, so is their mean.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                values = np.nanmean(values, axis=place)
+        del names[place]
+    return values
+
+
+def _parts(
+    model: SequenceRegressor, samples: Samples, rows: np.ndarray
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Cut the rows of an instrument into parts, and give with each the rows that it is computed of.
+
+    A model that looks across stocks needs all the rows of a day.
+    """
+    if not model.net_.contract.cross_sectional:
+        for first in range(0, len(rows), CHUNK):
+            own = slice(first, first + CHUNK)
+            yield own, rows[own]
+        return
+    days = samples.days[rows]
+    order = samples.days.argsort(kind="stable")
+    in_order = samples.days[order]
+    starts, stops = in_order.searchsorted(days, "left"), in_order.searchsorted(days, "right")
+    first, n_rows = 0, 0
+    for last, size in enumerate(stops - starts):
+        n_rows += size
+        if n_rows >= CHUNK or last == len(rows) - 1:
+            own = slice(first, last + 1)
+            pieces = [order[a:b] for a, b in zip(starts[own], stops[own], strict=True)]
+            yield own, np.concatenate(pieces)
+            first, n_rows = last + 1, 0
+
+
+def _take(model: SequenceRegressor, X: Any, samples: Samples, rows: np.ndarray) -> Any:
+    """Take rows of X in the form in which the model was fitted."""
+    if isinstance(X, pd.DataFrame):
+        return X.iloc[rows]
+    windows = samples.X[rows]
+    return windows if model.input_kind_ == "windows" else windows[:, :, 0]
+
+
+def dates_of_steps(X: WindowArray | np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Find the date of each step of an instrument's windows.
+
+    Parameters
+    ----------
+    X : WindowArray or ndarray of shape (N, T, F)
+        Windows.
+    rows : ndarray of int, shape (n,)
+        Rows of the instrument in X, in the order of their days.
+
+    Returns
+    -------
+    dates : ndarray of int, shape (n, T)
+        Place in ``rows`` of the window that ends on the step's date; -1 where there is none, such
+        as before the first day. Windows that share a table know the row of each step. Other
+        windows are taken to end on consecutive days.
+    """
+    n_steps = X.shape[1]
+    lags = np.arange(n_steps - 1, -1, -1)
+    if isinstance(X, WindowArray):
+        parts = X.parts()
+        ends, starts = parts["ends"][rows].astype(np.int64), parts["starts"][rows]
+        steps = np.diff(ends)
+        # Windows that each have rows of their own, as an array has, do not overlap.
+        if (steps > 0).all() and steps.min() < n_steps:
+            at = ends[:, None] - lags
+            places = np.searchsorted(ends, at).clip(max=len(ends) - 1)
+            return np.where((ends[places] == at) & (at >= starts[:, None]), places, -1)
+    return (np.arange(len(rows))[:, None] - lags).clip(min=-1)
