@@ -52,8 +52,8 @@ def pick_map(model: SequenceRegressor, name: str | None) -> str:
     return best[0]
 
 
-def rows_of(samples: Samples, instrument: Any) -> np.ndarray:
-    """Find the rows of an instrument, in the order of their days, and check the days."""
+def keys_of(samples: Samples) -> tuple[pd.DatetimeIndex, pd.Index]:
+    """Give the day and the instrument of each row, and raise where they are not known."""
     days, instruments = samples.days, samples.instruments
     if days is None or instruments is None:
         missing = [n for n, v in (("days", days), ("instruments", instruments)) if v is None]
@@ -61,6 +61,12 @@ def rows_of(samples: Samples, instrument: Any) -> np.ndarray:
             f"The {' and '.join(missing)} of the rows of X are not known: give X a (datetime, "
             f"instrument) index, or pass {' and '.join(f'{name}=' for name in missing)}."
         )
+    return days, instruments
+
+
+def rows_of(samples: Samples, instrument: Any) -> tuple[np.ndarray, pd.DatetimeIndex]:
+    """Find the rows of an instrument in the order of their days, and the days."""
+    days, instruments = keys_of(samples)
     codes, names = pd.factorize(instruments)
     rows = np.flatnonzero(codes == code_of(names, instrument, "X"))
     rows = rows[days[rows].argsort(kind="stable")]
@@ -68,15 +74,15 @@ def rows_of(samples: Samples, instrument: Any) -> np.ndarray:
     if own.has_duplicates:
         twice = own[own.duplicated()][0]
         raise ValueError(
-            f"X has more than one row of the instrument {shown(instrument)} on "
-            f"{twice.date()}: keep one row for each stock and day."
+            f"The days of X hold {twice.date()} more than once for the instrument "
+            f"{shown(instrument)}: keep one row for each stock and day."
         )
     if len(rows) < 2:
         raise ValueError(
-            f"A timeline needs two days of an instrument or more; X has {len(rows)} row of the "
+            f"A timeline needs two days of an instrument or more; X has a single row of the "
             f"instrument {shown(instrument)}, of {own[0].date()}."
         )
-    return rows
+    return rows, own
 
 
 def code_of(names: pd.Index, instrument: Any, where: str) -> int:
@@ -89,8 +95,10 @@ def code_of(names: pd.Index, instrument: Any, where: str) -> int:
         return place
     texts = [str(name) for name in names]
     near = difflib.get_close_matches(instrument, texts) if isinstance(instrument, str) else []
-    hint = f"Near it: {', '.join(near)}" if near else f"It has {shown(texts)}"
-    raise ValueError(f"The instrument {shown(instrument)} is not in {where}. {hint}.")
+    hint = f"Near it: {', '.join(near)}" if near else f"They are {shown(texts)}"
+    raise ValueError(
+        f"The instrument {shown(instrument)} is not among the instruments of {where}. {hint}."
+    )
 
 
 def weights_by_lag(
@@ -119,7 +127,7 @@ def weights_by_lag(
     Raises
     ------
     ValueError
-        Windows have a single step, or the map gives all lags the same weight.
+        Windows have a single step, or the map of more axes gives all lags the same weight.
     """
     axes = model.net_.contract.attention_axes[name]
     n_steps = samples.X.shape[1]
@@ -129,21 +137,21 @@ def weights_by_lag(
             f"{type(model).__name__} lies on the {n_steps} step of X."
         )
     values = np.empty((len(rows), n_steps))
-    for own, needed in _parts(model, samples, rows):
-        maps = model.attend(
-            _take(model, X, samples, needed),
-            days=samples.days[needed],
-            instruments=samples.instruments[needed],
-        )
+    days, instruments = keys_of(samples)
+    by_day = model.net_.contract.cross_sectional
+    for own, needed in _parts_of_days(rows, days) if by_day else _parts(rows):
+        part = _take(model, X, samples, needed)
+        maps = model.attend(part, days=days[needed], instruments=instruments[needed])
         values[own] = by_lag(maps[name][np.isin(needed, rows[own])], axes)
-    if len(axes) > 1 and np.nanmax(values) - np.nanmin(values) <= 1e-6 * np.nanmax(np.abs(values)):
+    spread = values.max(axis=1) - values.min(axis=1)
+    if len(axes) > 1 and (spread <= 1e-6 * np.abs(values).max(axis=1)).all():
         raise ValueError(
             f"The map {name!r} of {type(model).__name__} has the axes {axes}; averaged over all "
             f"but the lags, it gives every lag the same weight, and tells no date from another. "
             f"Choose another map with map=."
         )
     lags = pd.RangeIndex(n_steps - 1, -1, -1, name="lag")
-    return pd.DataFrame(values, index=samples.days[rows].rename("datetime"), columns=lags)
+    return pd.DataFrame(values, index=days[rows].rename("datetime"), columns=lags)
 
 
 def by_lag(values: np.ndarray, axes: tuple[str, ...]) -> np.ndarray:
@@ -172,22 +180,17 @@ def by_lag(values: np.ndarray, axes: tuple[str, ...]) -> np.ndarray:
     return values
 
 
-def _parts(
-    model: SequenceRegressor, samples: Samples, rows: np.ndarray
-) -> Iterator[tuple[slice, np.ndarray]]:
-    """Cut the rows of an instrument into parts, and give with each the rows that it is computed of.
+def _parts(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Cut rows into parts; with each come the rows of which its maps are computed, here itself."""
+    for first in range(0, len(rows), CHUNK):
+        own = slice(first, first + CHUNK)
+        yield own, rows[own]
 
-    A model that looks across stocks needs all the rows of a day.
-    """
-    if not model.net_.contract.cross_sectional:
-        for first in range(0, len(rows), CHUNK):
-            own = slice(first, first + CHUNK)
-            yield own, rows[own]
-        return
-    days = samples.days[rows]
-    order = samples.days.argsort(kind="stable")
-    in_order = samples.days[order]
-    starts, stops = in_order.searchsorted(days, "left"), in_order.searchsorted(days, "right")
+
+def _parts_of_days(rows: np.ndarray, days: pd.DatetimeIndex) -> Iterator[tuple[slice, np.ndarray]]:
+    """Cut rows into parts, for a model that looks across stocks: it needs all rows of a day."""
+    order = days.argsort(kind="stable")
+    starts, stops = (days[order].searchsorted(days[rows], side) for side in ("left", "right"))
     first, n_rows = 0, 0
     for last, size in enumerate(stops - starts):
         n_rows += size

@@ -90,7 +90,9 @@ class AttentionTimelineDisplay:
     by 1, 2, ... days, from the end round to the start, which keeps the clusters of both. The
     p-value is the share of the shifts, no shift included, whose difference of the means is at
     least as large in absolute value. All shifts are used, so nothing depends on a seed. With fewer
-    than 20 days no p-value could reach 0.05, and it is NaN.
+    than 20 days no p-value could reach 0.05, and it is NaN. Where the end of a history is joined to
+    its start, clusters are broken once: on simulated noise, 3 to 7 % of the p-values are at most
+    0.05, the most where the clusters are long and strong.
 
     References
     ----------
@@ -208,9 +210,9 @@ class AttentionTimelineDisplay:
         model, X = fitted_model(estimator, X, NAME)
         samples = model.check_rows(X, days=days, instruments=instruments)
         chosen = pick_map(model, map)
-        rows = rows_of(samples, instrument)
+        rows, own_days = rows_of(samples, instrument)
         daily = read_daily(ohlcv, instrument)
-        _check_overlap(daily.index, samples.days[rows], instrument)
+        _check_overlap(daily.index, own_days, instrument)
         weights = weights_by_lag(model, X, samples, rows, chosen)
         attention = attention_by_date(weights, dates_of_steps(samples.X, rows))
         if attention.isna().all():
@@ -293,9 +295,11 @@ class AttentionTimelineDisplay:
                 raise TypeError(f"{name} must be a Series of numbers by day; got {shown(found)}.")
         for name, columns in (("spans", SPAN_COLUMNS), ("market", MARKET_COLUMNS)):
             found = getattr(self, name)
-            if not isinstance(found, pd.DataFrame) or not {*columns} <= {*found.columns}:
+            is_table = isinstance(found, pd.DataFrame) and {*columns} <= {*found.columns}
+            if not is_table or any(found[each].dtype.kind not in "Mfiu" for each in columns):
                 raise TypeError(
-                    f"{name} must be a DataFrame with the columns {columns}; got {shown(found)}."
+                    f"{name} must be a DataFrame with the columns {columns} of dates and numbers; "
+                    f"got {shown(found)}."
                 )
 
 
@@ -331,7 +335,9 @@ def _with_unit(what: Any, value: float) -> str:
     if what in ("return", "volatility"):
         return f"{100 * value:.2f} %"
     # The mean of logarithms is a factor on the usual volume.
-    return f"\N{MULTIPLICATION SIGN}{np.exp(value):.2f}" if what == "volume" else f"{value:.4g}"
+    return (
+        f"{np.exp(value):.2f}\N{MULTIPLICATION SIGN} usual" if what == "volume" else f"{value:.4g}"
+    )
 
 
 def _plain(text: str) -> str:

@@ -810,6 +810,53 @@ def model_cases() -> Iterator[Case]:
         {"X": "array", "days": "array", "instruments": "array"},
         {"X": ROWS, "days": DAYS, "estimator": ("regressor", "instance")},
     )
+    yield Case(
+        "skattn.inspection.AttentionTimelineDisplay",
+        "AttentionTimelineDisplay.from_estimator",
+        inspection.AttentionTimelineDisplay.from_estimator,
+        data(
+            estimator=lambda: fitted("alstm"),
+            X=cube,
+            instrument="S0",
+            ohlcv=lambda: np.exp(table()).set_axis(["close", "volume", "a", "b"], axis=1),
+            map=None,
+            quantile=0.9,
+            days=days,
+            instruments=stock_names,
+            ax=None,
+        ),
+        {"X": "array", "ohlcv": "frame", "days": "array", "instruments": "array"},
+        {
+            "X": ROWS,
+            "days": DAYS,
+            "estimator": ("regressor", "instance"),
+            "instruments": ("stock",),
+        },
+    )
+    yield Case(
+        "skattn.inspection.AttentionTimelineDisplay",
+        "AttentionTimelineDisplay.from_estimator(Series)",
+        lambda ohlcv: inspection.AttentionTimelineDisplay.from_estimator(
+            fitted("alstm"), cube(), "S0", ohlcv=ohlcv, days=days(), instruments=stock_names()
+        ),
+        data(ohlcv=series),
+        {"ohlcv": "series"},
+    )
+    yield Case(
+        "skattn.inspection.AttentionTimelineDisplay",
+        "AttentionTimelineDisplay.plot",
+        lambda ax, **k: inspection.AttentionTimelineDisplay(**k).plot(ax=ax),
+        lambda folder: {**vars_of_timeline(), "ax": None},
+    )
+
+
+@cache
+def vars_of_timeline() -> dict[str, Any]:
+    made = inspection.AttentionTimelineDisplay.from_estimator(
+        fitted("alstm"), cube(), "S0", ohlcv=series(), days=days(), instruments=stock_names()
+    )
+    names = ("attention", "weights", "series", "spans", "market", "name")
+    return {name: getattr(made, name) for name in names}
 
 
 def rows_of_fit() -> dict[str, Any]:
