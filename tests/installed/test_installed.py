@@ -16,7 +16,7 @@ from sklearn.pipeline import Pipeline
 import skattn
 from skattn.compose import CrossSectionalTarget
 from skattn.datasets import make_market
-from skattn.inspection import attention_weights
+from skattn.inspection import AttentionTimelineDisplay, attention_weights
 from skattn.metrics import rank_ic_scorer
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.preprocessing import Alpha158, RobustZScore, RollingWindow
@@ -107,6 +107,33 @@ def test_attention_across_stocks_is_labelled_by_instrument(market, name, map_nam
     weights = attention_weights(model, market.ohlcv)[map_name]
     stocks = weights.columns if hasattr(weights, "columns") else weights.labels[-1]
     assert list(stocks) == sorted(market.ohlcv.index.unique("instrument"))
+
+
+@pytest.mark.parametrize(
+    ("name", "map_name"), [("localformer", "layers"), ("master", "aggregation"), ("master", "time")]
+)
+def test_a_timeline_of_attention(market, name, map_name):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    model = pipeline(small(name)).fit(market.ohlcv, market.label)
+    # The aggregation over time weighs the lags most directly.
+    chosen = None if map_name == "aggregation" else map_name
+    display = AttentionTimelineDisplay.from_estimator(
+        model, market.ohlcv, market.ohlcv.index[0][1], ohlcv=market.ohlcv, map=chosen
+    )
+    pyplot.close(display.figure_)
+    assert display.name.endswith(f"map {map_name!r}")
+    np.testing.assert_allclose(display.weights.sum(axis=1), 1, atol=1e-5)
+    assert abs(display.attention.mean() - 1) < 0.05
+    assert np.isfinite(display.market["p_value"]).all()
+
+
+def test_no_timeline_without_lags(market):
+    pytest.importorskip("matplotlib")
+    model = pipeline(small("gats")).fit(market.ohlcv, market.label)
+    with pytest.raises(ValueError, match=r"GATsRegressor has none: it has the maps 'peers'"):
+        AttentionTimelineDisplay.from_estimator(
+            model, market.ohlcv, market.ohlcv.index[0][1], ohlcv=market.ohlcv
+        )
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)
