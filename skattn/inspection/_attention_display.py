@@ -137,7 +137,7 @@ class AttentionDisplay:
             Rows to inspect.
         map : str, default=None
             Name of the attention map, for models that have several. None: the first that the model
-            declares.
+            declares, and that has weights.
         kind, sort, day, against, select, ax
             As for :meth:`plot`.
         groups : Series or mapping, default=None
@@ -180,10 +180,10 @@ class AttentionDisplay:
                 f"{map!r}."
             )
         name = check_value("name", name, "str | None")
-        map = map or next(iter(declared), None)
         whole_day = day is not None
-        if map in declared:
-            whole_day |= _kind(kind, contract.attention_axes[map]) in OF_A_DAY
+        if declared:
+            axes = contract.attention_axes[map or declared[0]]
+            whole_day |= _kind(kind, axes) in OF_A_DAY
         if whole_day:
             rows = rows_of_day(samples.days, day)
         else:
@@ -195,7 +195,10 @@ class AttentionDisplay:
         taken = _safe_indexing(X, rows)
         maps = attention_weights(model, taken, **known)
         if map is None:
-            map = next(iter(maps))
+            # A model without concepts has no weights of concepts.
+            map = next((key for key in (*declared, *maps) if np.size(maps[key])), None)
+        if map is None or map not in maps:
+            raise ValueError(f"{type(model).__name__} has no weights to draw.")
         weights = _as_map(maps[map])
         labels = row_labels(weights.labels[0], **known)
         weights = AttentionMap(weights.values, weights.axes, (labels, *weights.labels[1:]))
@@ -225,7 +228,8 @@ class AttentionDisplay:
         kind : str, default=None
             None: the first of these that fits the axes of the map.
 
-            - "grid" (query and key): a heat map for each layer and head;
+            - "grid" (query and key): a heat map for each layer and head, the last two of the
+              further axes;
             - "frequency" (lag and frequency): a heat map, and the mean of each frequency;
             - "concepts" (concept): a heat map of the stocks of a day;
             - "stocks" (stock): a heat map of the stocks of a day, sorted by group;
@@ -294,6 +298,12 @@ class AttentionDisplay:
             raise ValueError(
                 f"There is nothing to draw: {self.name or 'the map'} has the shape "
                 f"{weights.values.shape}."
+            )
+        known = np.isfinite(weights.values)
+        if not known.any() or np.isinf(weights.values).any():
+            raise ValueError(
+                f"weights must be finite, or NaN where there are none; got "
+                f"{np.isinf(weights.values).sum()} infinite and {known.sum()} finite weights."
             )
         check_value("name", self.name, "str | None")
         if select is not None and not isinstance(select, Mapping):

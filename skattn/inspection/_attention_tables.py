@@ -20,9 +20,9 @@ def kinds_of(axes: tuple[str, ...]) -> tuple[str, ...]:
         kinds.append("grid")
     if {"lag", "frequency"} <= set(axes):
         kinds.append("frequency")
-    if axes[-1] == "concept":
+    if axes[-1:] == ("concept",):
         kinds.append("concepts")
-    if axes[-1] == "stock":
+    if axes[-1:] == ("stock",):
         kinds += ["stocks", "graph"]
     else:
         kinds.append("rows")

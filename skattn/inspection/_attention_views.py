@@ -15,7 +15,7 @@ from skattn.inspection._rows import rows_of_day
 from skattn.parameters import check_value, shown
 
 # Bins of rows, and quantiles, that a heat map can show; panels that a page can hold.
-MOST_BINS, MOST_QUANTILES, MOST_PANELS = 60, 10, 100
+MOST_BINS, MOST_QUANTILES, MOST_PANELS = 60, 10, 256
 LEVELS = {"day": "datetime", "stock": "instrument"}
 NAMELESS = (
     "give X an index with the levels 'datetime' and 'instrument', or pass days= and instruments="
@@ -77,12 +77,7 @@ def view_rows(weights: AttentionMap, *, sort: Any, predicted: np.ndarray | None,
 
 def view_grid(weights: AttentionMap, **_: Any) -> View:
     """Average over the rows, with a heat map a layer and head."""
-    panels = [axis for axis in weights.axes[1:] if axis not in ("query", "key")]
-    if len(panels) > 2:
-        raise ValueError(
-            f"A grid has rows and columns of heat maps; the map has the further axes {panels}. "
-            f"Take labels of some with select=, such as {{{panels[0]!r}: 0}}."
-        )
+    panels = [axis for axis in weights.axes[1:] if axis not in ("query", "key")][-2:]
     mean = tables.arrange(weights, *panels, "query", "key")
     sizes = (1, 1, *mean.values.shape[:-2])[-2:]
     if np.prod(sizes) > MOST_PANELS:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 
 from skattn.base import SequenceRegressor
-from skattn.inspection import attention_weights
+from skattn.inspection import AttentionDisplay, attention_weights
 from skattn.testing._data import Probe, change
 
 STOCK = "stock"
@@ -160,6 +160,26 @@ def check_attention_belongs_to_its_row(estimator: SequenceRegressor) -> None:
             )
 
 
+def check_attention_can_be_drawn(estimator: SequenceRegressor) -> None:
+    """Draw each map with AttentionDisplay, where matplotlib is installed."""
+    probe = _probe(estimator)
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise SkipTest("matplotlib is not installed") from None
+    for name, values in probe.attend().items():
+        if not values.numel():
+            continue  # as of no concept
+        try:
+            display = AttentionDisplay.from_estimator(probe.model, probe.panel.X, map=name)
+        except ValueError as error:
+            raise AssertionError(
+                f"AttentionDisplay cannot draw the map {name!r} of {probe.name}, whose axes are "
+                f"{probe.contract.attention_axes[name]}: {error}"
+            ) from error
+        pyplot.close(display.figure_)
+
+
 def _probe(estimator: SequenceRegressor) -> Probe:
     probe = Probe(estimator)
     if not probe.contract.attends:
@@ -202,4 +222,5 @@ ATTENTION = (
     check_attention_is_the_same_twice,
     check_attention_sums,
     check_attention_belongs_to_its_row,
+    check_attention_can_be_drawn,
 )

@@ -380,22 +380,25 @@ def test_axes_out_of_a_grid(fitted, market, pyplot) -> None:
         draw(fitted["alstm"], market.ohlcv, ax=alone)
 
 
-def test_too_many_panels() -> None:
-    layers = AttentionMap(
-        np.full((2, 11, 10, 3, 3), 1 / 3),
-        ("row", "layer", "head", "query", "key"),
-        tuple(pd.RangeIndex(n) for n in (2, 11, 10, 3, 3)),
-    )
-    with pytest.raises(ValueError, match=r"11 x 10 heat maps are too many.*select=.*'layer': 0"):
-        AttentionDisplay(weights=layers).plot()
-    assert AttentionDisplay(weights=layers).plot(select={"layer": 3}).ax_.shape == (1, 10)
-    many = AttentionMap(
-        np.full((2, 1, 1, 1, 3, 3), 1 / 3),
-        ("row", "block", "layer", "head", "query", "key"),
-        tuple(pd.RangeIndex(n) for n in (2, 1, 1, 1, 3, 3)),
-    )
-    with pytest.raises(ValueError, match=r"further axes \['block', 'layer', 'head'\]"):
-        AttentionDisplay(weights=many).plot()
+def layers(*sizes: int) -> AttentionMap:
+    axes = ("row", "block", "layer", "head", "query", "key")[-len(sizes) - 3 :]
+    shape = (2, *sizes, 3, 3)
+    names = ("row", *axes[1:])
+    return AttentionMap(np.full(shape, 1 / 3), names, tuple(pd.RangeIndex(n) for n in shape))
+
+
+def test_panels(pyplot) -> None:
+    with pytest.raises(ValueError, match=r"17 x 16 heat maps are too many.*select=.*'layer': 0"):
+        AttentionDisplay(weights=layers(17, 16)).plot()
+    assert AttentionDisplay(weights=layers(17, 16)).plot(select={"layer": 3}).ax_.shape == (1, 16)
+    blocks = AttentionDisplay(weights=layers(4, 2, 1))
+    assert blocks.plot().ax_.shape == (2, 1)  # averaged over the blocks
+    assert blocks.plot(select={"layer": 1}).ax_.shape == (4, 1)
+    pyplot.close("all")
+    for values, found in ((np.nan, "0 infinite and 0 finite"), (np.inf, "6 infinite and 0 finite")):
+        with pytest.raises(ValueError, match=f"weights must be finite.*{found}"):
+            AttentionDisplay(weights=pd.DataFrame(np.full((2, 3), values))).plot()
+    assert not pyplot.get_fignums()
 
 
 def test_needs_matplotlib() -> None:

@@ -183,6 +183,10 @@ def scores_only(self, x):
     return {"time": self.score(self.states(x))[..., 0]}
 
 
+def nothing(self, x):
+    return {"time": torch.full_like(Rows.attend(self, x)["time"], torch.nan)}
+
+
 def over_rows(self, x):
     return {"time": self.score(self.states(x))[..., 0].softmax(0)}
 
@@ -496,6 +500,11 @@ FAULTS = {
         "check_attention_sums",
         r"attend gives weights in the map 'time' that sum to .* over 'lag', not to 1\. Take "
         r'softmax .*attention_sums = \{"time": \(\)\}',
+    ),
+    "attention of NaN": (
+        rows(attend=nothing),
+        "check_attention_can_be_drawn",
+        r"AttentionDisplay cannot draw the map 'time' of .*\('lag',\): weights must be finite",
     ),
     "attention over rows": (
         rows(attend=over_rows),
