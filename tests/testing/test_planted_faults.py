@@ -183,7 +183,7 @@ def scores_only(self, x):
     return {"time": self.score(self.states(x))[..., 0]}
 
 
-def nothing(self, x):
+def missing_maps(self, x):
     return {"time": torch.full_like(Rows.attend(self, x)["time"], torch.nan)}
 
 
@@ -502,7 +502,7 @@ FAULTS = {
         r'softmax .*attention_sums = \{"time": \(\)\}',
     ),
     "attention of NaN": (
-        rows(attend=nothing),
+        rows(attend=missing_maps),
         "check_attention_can_be_drawn",
         r"AttentionDisplay cannot draw the map 'time' of .*\('lag',\): weights must be finite",
     ),
