@@ -351,7 +351,7 @@ class AttentionDisplay:
                     f'against="uniform" needs weights that sum to 1 over an axis; those of '
                     f"{self.name or 'this map'} have no such sum."
                 )
-            scale = draw.Scale("weight, times no preference", against, 1.0)
+            scale = draw.Scale("times no preference", against, 1.0)
             return tables.times_uniform(weights, sums), scale
         if not sums or {*tables.OF_A_DAY} & {*sums}:
             return weights, draw.Scale("attention weight", None, None)

@@ -64,9 +64,13 @@ def draw_rows(ax: Axes, view: View, scale: Scale) -> np.ndarray:
         below.plot(places, profile["mean"], "o", color=color, label="mean")
     if scale.uniform is not None:
         below.axhline(scale.uniform, color="black", linestyle="--", label="no preference")
-    # Room for the legend.
-    top = 1.35 * max(np.nanmax(profile.to_numpy()), scale.uniform or 0)
-    below.set(xlim=(-0.5, len(profile) - 0.5), ylim=(0, top or 1), ylabel=scale.unit)
+    lowest, highest = np.nanmin(profile.to_numpy()), np.nanmax(profile.to_numpy())
+    bottom, top = 0.0, max(highest, scale.uniform or 0) or 1.0
+    if scale.against is not None:
+        bottom, top = min(lowest, 1 / FLAT), max(highest, FLAT)
+    # With room for the legend.
+    below.set(xlim=(-0.5, len(profile) - 0.5), ylim=(bottom, top + 0.35 * (top - bottom)))
+    below.set_ylabel(scale.unit, fontsize="small")
     set_ticks(below, "x", profile.index, 8 if is_number(profile.index) else MOST_LABELS)
     below.set_xlabel(AXIS_NAMES.get(str(table.columns.name), table.columns.name))
     spacing: Any = {"columnspacing": 1, "handlelength": 1.5, "handletextpad": 0.4}
