@@ -14,16 +14,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skattn.base._checks import (
-    check_build_module,
     check_callbacks_copy,
     check_days,
-    check_days_per_batch,
     check_samples,
     check_windows,
 )
 from skattn.base._epochs import epoch_hooks, fitted_attributes
+from skattn.base._html import SummaryHTML
+from skattn.base._make import make_net_for
 from skattn.base._score import r2_of_labelled
 from skattn.panel.internal import index_of
+from skattn.parameters import SummedUpParameters
 from skattn.training import (
     FitData,
     FitIdentity,
@@ -32,12 +33,9 @@ from skattn.training import (
     SideInputs,
     TrainingParameters,
     attention_maps,
-    check_side_inputs,
     draw_seed,
     hold_out,
     lending,
-    load_weights,
-    make_net,
     make_samples,
     open_checkpoint,
     pick_device,
@@ -49,11 +47,17 @@ from skattn.training import (
 )
 from skattn.utils import PanelRegressorTags
 
-FITTED = ("net_", "history_", "n_iter_", "pretrained_report_", "row_bits_differ_")
+FITTED = ("net_", "history_", "n_iter_", "fitted_on_", "pretrained_report_", "row_bits_differ_")
 
 
 class SequenceRegressor(
-    TrainingParameters, CallbackSupportMixin, RegressorMixin, BaseEstimator, ABC
+    SummaryHTML,
+    SummedUpParameters,
+    TrainingParameters,
+    CallbackSupportMixin,
+    RegressorMixin,
+    BaseEstimator,
+    ABC,
 ):
     """Base of the regressors: everything but the architecture.
 
@@ -86,9 +90,14 @@ class SequenceRegressor(
         module_ : torch.nn.Module
             The trained module.
         history_ : DataFrame
-            What skorch records by epoch: losses, duration (seconds), best epoch so far.
+            What skorch records by epoch: losses, duration (seconds), best epoch so far, and the
+            learning rate at the beginning of the epoch (``lr``).
         n_iter_ : int
             Number of epochs that were run.
+        fitted_on_ : Bunch
+            The rows of the last ``fit`` or ``partial_fit`` that have a label: ``n_rows``,
+            ``n_stocks``, ``n_days``, ``first_day`` and ``last_day``, the rows that were held out
+            among them. None where the stocks or the days are unknown.
         n_features_in_ : int
             Features F of a window; columns of a 2-D X.
         n_steps_in_ : int
@@ -200,7 +209,7 @@ class SequenceRegressor(
         seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
         with seeded(seed, device):
             old = self.net_ if goes_on else None
-            net, loaded = self._make_net(settings, parameters, device, seed, old)
+            net, loaded = make_net_for(self, settings, parameters, device, seed, old)
             check_days(self, net, samples, fitting=True)
             if valid is not None:
                 check_days(self, net, valid, fitting=True, name="X_val")
@@ -215,9 +224,9 @@ class SequenceRegressor(
             context = self._init_callback_context(max_subtasks=epochs)
             with lending():
                 context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            hooks = epoch_hooks(self, context, X, y)
+            hooks = epoch_hooks(self, context, X, y, samples)
             run_epochs(parameters, net, data, epochs, hooks=hooks, checkpoint=checkpoint)
-        self._keep(net)
+        self._keep(net, samples)
         context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
 
@@ -246,14 +255,14 @@ class SequenceRegressor(
         # Each call draws other dropout masks.
         with seeded(seed + (0 if first else self.n_iter_), device):
             if first:
-                net, _ = self._make_net(settings, parameters, device, seed)
+                net, _ = make_net_for(self, settings, parameters, device, seed)
             else:
                 # A copy: where this call fails, the last net is still whole.
                 net = self.net_.copy()
             check_days(self, net, samples, fitting=True)
             train = trainable(samples, whole_days=net.contract.cross_sectional)
             run_epochs(parameters, net, FitData(train, None), 1)
-        self._keep(net)
+        self._keep(net, samples)
         return self
 
     def predict(self, X: Any, *, days: Any = None, instruments: Any = None) -> np.ndarray:
@@ -340,42 +349,9 @@ class SequenceRegressor(
         check_days(self, self.net_, samples, fitting=False)
         return self.net_, samples
 
-    def _make_net(
-        self,
-        settings: dict[str, Any],
-        parameters: TrainingParameters,
-        device: str,
-        seed: int,
-        old: SequenceNet | None = None,
-    ) -> tuple[SequenceNet, list[str]]:
-        """Make the net, and give the names of the weights that were loaded into it."""
-        name, model = type(self).__name__, type(self)(**settings)
-        n_fields = self.n_features_in_ if self.input_kind_ == "windows" else 1
-        check_build_module(model)
-        module = model.build_module(self.n_steps_in_, n_fields)
-        if not isinstance(module, nn.Module):
-            raise TypeError(
-                f"{name}.build_module must give a torch.nn.Module; got {type(module).__name__}."
-            )
-        loaded: list[str] = []
-        if old is None and parameters.pretrained is not None:
-            self.pretrained_report_ = load_weights(module, parameters.pretrained)
-            loaded = self.pretrained_report_.loaded
-        net = make_net(
-            parameters,
-            module,
-            check_side_inputs(model.make_side_inputs(), name),
-            device=device,
-            seed=seed,
-            days_per_batch=settings.get("days_per_batch", 1),
-            old=old,
-        )
-        check_days_per_batch(name, net, settings)
-        return net, loaded
-
-    def _keep(self, net: SequenceNet) -> None:
+    def _keep(self, net: SequenceNet, samples: Samples) -> None:
         net.module_.eval()
-        for name, value in fitted_attributes(net).items():
+        for name, value in fitted_attributes(net, samples).items():
             setattr(self, name, value)
 
     @property

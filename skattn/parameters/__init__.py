@@ -16,6 +16,7 @@ from skattn.parameters._declared import (
 )
 from skattn.parameters._limits import MAX_LAYERS, MAX_SIZE, MAX_WIDTH
 from skattn.parameters._numbers import check_numbers, from_tensor
+from skattn.parameters._summary import SummedUpParameters, summed_up
 
 __all__ = [
     "MAX_LAYERS",
@@ -25,6 +26,7 @@ __all__ = [
     "DeclaredParameters",
     "InvalidParameterError",
     "Parameter",
+    "SummedUpParameters",
     "as_array",
     "as_floats",
     "as_whole_numbers",
@@ -35,4 +37,5 @@ __all__ = [
     "parameter",
     "parameters_of",
     "shown",
+    "summed_up",
 ]

@@ -12,11 +12,22 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 
 from skattn.panel.internal import is_long
-from skattn.parameters import DeclaredParameters, InvalidParameterError, shown
+from skattn.parameters import (
+    DeclaredParameters,
+    InvalidParameterError,
+    SummedUpParameters,
+    shown,
+)
 from skattn.utils import warn_user
 
 
-class PanelTransformer(DeclaredParameters, CallbackSupportMixin, TransformerMixin, BaseEstimator):
+class PanelTransformer(
+    SummedUpParameters,
+    DeclaredParameters,
+    CallbackSupportMixin,
+    TransformerMixin,
+    BaseEstimator,
+):
     """Base class of transformers of tables, windows and plain arrays, with callback support.
 
     A subclass declares its parameters as annotated attributes with ``skattn.parameter``.

@@ -1,7 +1,7 @@
 """What one fit is: parameters, samples, batches, losses and the skorch net that runs them."""
 
 from skattn.training.batches import Batches, DayBatches
-from skattn.training.callbacks import EpochHooks
+from skattn.training.callbacks import MONITORS, EpochHooks, best_epoch
 from skattn.training.checkpoint import open_checkpoint
 from skattn.training.concepts import ConceptTable
 from skattn.training.device import pick_device
@@ -27,6 +27,7 @@ from skattn.training.weights import freeze_parameters, load_weights
 
 __all__ = [
     "LOSSES",
+    "MONITORS",
     "OPTIMIZERS",
     "Batches",
     "ConceptTable",
@@ -41,6 +42,7 @@ __all__ = [
     "SideInputs",
     "TrainingParameters",
     "attention_maps",
+    "best_epoch",
     "check_side_inputs",
     "chronological_holdout",
     "draw_seed",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from skorch.callbacks import Callback
 
@@ -17,6 +18,28 @@ from skattn.training.samples import Samples
 # What early stopping can watch, and whether a lower value is better.
 MONITORS = {"valid_loss": True, "valid_ic": False, "valid_rank_ic": False}
 _SCORES = {"valid_ic": ic_score, "valid_rank_ic": rank_ic_score}
+
+
+def best_epoch(history: pd.DataFrame, monitor: str) -> int | None:
+    """Find the epoch whose weights early stopping keeps: the first with the best value.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Values by epoch, with the number of the epoch as index.
+    monitor : {"valid_loss", "valid_ic", "valid_rank_ic"}
+        What is watched.
+
+    Returns
+    -------
+    epoch : int or None
+        None where there are no validation rows.
+    """
+    # A list compares: a parameter that was set after the fit may be anything.
+    if monitor not in [*MONITORS] or monitor not in history or history[monitor].isna().all():
+        return None
+    values = history[monitor] if MONITORS[monitor] else -history[monitor]
+    return int(values.idxmin())
 
 
 class StopTraining(Exception):  # noqa: N818 - nothing went wrong

@@ -79,7 +79,16 @@ class SequenceNet(NeuralNet):
             ("train_loss", PassthroughScoring(name="train_loss", on_train=True)),
             ("valid_loss", PassthroughScoring(name="valid_loss")),
         ]
-        return [*callbacks, ("print_log", PrintLog())] if self.verbose else callbacks
+        return (
+            [*callbacks, ("print_log", PrintLog(keys_ignored=["lr"]))]
+            if self.verbose
+            else callbacks
+        )
+
+    def on_epoch_begin(self, *args: Any, **kwargs: Any) -> None:
+        """Begin a row of the history, with the learning rate of the epoch."""
+        super().on_epoch_begin(*args, **kwargs)
+        self.history.record("lr", float(self.optimizer_.param_groups[0]["lr"]))
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks; turn skorch's way to end training into StopTraining."""
