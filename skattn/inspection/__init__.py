@@ -4,5 +4,14 @@ from skattn.inspection._attention import attention_weights
 from skattn.inspection._attention_display import AttentionDisplay
 from skattn.inspection._map import AttentionMap
 from skattn.inspection._timeline import AttentionTimelineDisplay
+from skattn.inspection._training import TrainingDisplay
+from skattn.inspection._training_history import epoch_values
 
-__all__ = ["AttentionDisplay", "AttentionMap", "AttentionTimelineDisplay", "attention_weights"]
+__all__ = [
+    "AttentionDisplay",
+    "AttentionMap",
+    "AttentionTimelineDisplay",
+    "TrainingDisplay",
+    "attention_weights",
+    "epoch_values",
+]

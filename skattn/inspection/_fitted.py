@@ -22,8 +22,8 @@ def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor
     estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
         Fitted estimator. A pipeline must end in a skattn regressor. From a search, the best
         estimator is taken.
-    X : input of the estimator's ``predict``
-        Rows.
+    X : input of the estimator's ``predict``, or None
+        Rows. None: the regressor alone is asked for.
     caller : str
         Name of the function or class that asks, for the error message.
 
@@ -46,7 +46,7 @@ def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor
     if hasattr(estimator, "best_estimator_"):
         return fitted_model(estimator.best_estimator_, X, caller)
     if isinstance(estimator, Pipeline):
-        if len(estimator) > 1:
+        if len(estimator) > 1 and X is not None:
             X = estimator[:-1].transform(X)
         return fitted_model(estimator[-1], X, caller)
     if isinstance(estimator, CrossSectionalTarget):
