@@ -32,8 +32,10 @@ class SummaryHTML:
     def _get_fitted_attr_html(self, doc_link: str = "") -> Any:
         """Give scikit-learn's table of fitted attributes, below the summary."""
         attributes = super()._get_fitted_attr_html(doc_link)  # type: ignore[misc]
-        draw = attributes._html_repr
-        attributes._html_repr = lambda: summary_html(self) + draw()
+        # Diagrams of some fitted estimators show a regressor that they have not fitted itself.
+        if hasattr(self, "history_"):
+            draw = attributes._html_repr
+            attributes._html_repr = lambda: summary_html(self) + draw()
         return attributes
 
 

@@ -248,6 +248,15 @@ class CrossSectionalTarget(
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(regressor=self.regressor, method_mapping=methods)
 
+    def _sk_visual_block_(self) -> Any:
+        """Show the regressor that was fitted in diagrams, as scikit-learn's searches do."""
+        from sklearn.utils._repr_html.estimator import _VisualBlock
+
+        name = "regressor_" if hasattr(self, "regressor_") else "regressor"
+        inner = getattr(self, name)
+        names = [f"{name}: {type(inner).__name__}"]
+        return _VisualBlock("parallel", [inner], names=names, name_details=[str(inner)])
+
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         inner = get_tags(self.regressor)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from sklearn.callback import ScoringMonitor, ScoringMonitorLog
+from sklearn.callback import ScoringMonitorLog
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
@@ -14,6 +14,7 @@ from skattn.inspection._training_axes import draw_fits, height_of
 from skattn.inspection._training_history import (
     KEYS,
     MARK,
+    last_run,
     models_by_name,
     table_of_fits,
     table_of_log,
@@ -234,8 +235,7 @@ class TrainingDisplay:
         """
         import_pyplot("TrainingDisplay")
         check_value("name", name, "str | None")
-        if isinstance(log, ScoringMonitor):
-            log = log.get_logs()
+        log = last_run(log)
         if not isinstance(log, ScoringMonitorLog):
             raise TypeError(
                 f"log must be a sklearn.callback.ScoringMonitor or one of its logs; got "

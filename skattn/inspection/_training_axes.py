@@ -101,7 +101,10 @@ def draw_fits(
     figure.align_ylabels(list(axes))
     below.set_axis_off()
     handles = [_handle(style) for _, style in entries]
-    below.legend(handles, labels, ncols=n_columns, loc="lower center", fontsize=FONT, frameon=False)
+    if handles:
+        below.legend(
+            handles, labels, ncols=n_columns, loc="lower center", fontsize=FONT, frameon=False
+        )
     if title:
         set_title(axes[0], title)
     return axes
@@ -170,7 +173,7 @@ def _fit_labels(labels: list[str], width: float) -> tuple[int, list[str]]:
     """Choose the number of columns of a legend, and cut labels that are wider than it."""
     most = max(8, int((width - HANDLE_INCHES) / CHARACTER_INCHES))
     labels = [label if len(label) <= most else f"{label[: most - 3]}..." for label in labels]
-    widest = max(len(label) for label in labels) * CHARACTER_INCHES + HANDLE_INCHES
+    widest = max(map(len, labels), default=0) * CHARACTER_INCHES + HANDLE_INCHES
     return max(1, min(len(labels), int(width / widest))), labels
 
 

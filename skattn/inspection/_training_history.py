@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.callback import ScoringMonitorLog
+from sklearn.callback import ScoringMonitor, ScoringMonitorLog
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
@@ -84,14 +84,27 @@ def table_of_fits(models: Mapping[str, SequenceRegressor]) -> pd.DataFrame:
     return _in_order(pd.concat(parts, ignore_index=True))
 
 
+NO_EPOCHS = (
+    "log has no epochs: set the ScoringMonitor on the skattn regressor, with "
+    "regressor.set_callbacks(monitor), before the pipeline or the search is fitted."
+)
+
+
+def last_run(log: Any) -> Any:
+    """Give the last log of a monitor; anything else as it is."""
+    if not isinstance(log, ScoringMonitor):
+        return log
+    try:
+        return log.get_logs()
+    except ValueError as error:
+        raise ValueError(NO_EPOCHS) from error
+
+
 def table_of_log(log: ScoringMonitorLog, search: Any) -> pd.DataFrame:
     """Make a table of what a ScoringMonitor has logged of each epoch."""
     rows = [row for row in log.data if row["task_name"] == "epoch"]
     if not rows:
-        raise ValueError(
-            "log has no epochs: set the ScoringMonitor on the skattn regressor, with "
-            "regressor.set_callbacks(monitor), before it goes into the pipeline or the search."
-        )
+        raise ValueError(NO_EPOCHS)
     paths = sorted({row["parent_task_id_path"] for row in rows})
     names = dict(zip(paths, _names_of_fits(paths, log, search), strict=True))
     places = set(ScoringMonitorLog.__annotations__) | {
@@ -170,11 +183,13 @@ def _names_of_fits(
     names = []
     for path in paths:
         # The path of a fit: the run, its search (0) or its refit (1), then the places in these.
-        if log.estimator_name != type(search).__name__ or len(path) < 3 + is_halving:
+        if log.estimator_name != type(search).__name__:
             break
-        if path[1] != 0:
+        if path[1:2] == (1,):
             names.append("refit")
             continue
+        if len(path) < 3 + is_halving:
+            break
         first = int(firsts[path[2]]) if is_halving and path[2] < len(firsts) else 0
         candidate, fold = divmod(path[2 + is_halving], max(n_splits, 1))
         if first + candidate >= len(candidates):

@@ -135,7 +135,10 @@ def _is_large(value: Any) -> bool:
         items = value.values() if isinstance(value, Mapping) else value
         if len(value) > MOST_ITEMS or any(_is_array(item) and _is_large(item) for item in items):
             return True
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # an object of the user's that cannot be shown
+        return True
     return len(text) > MOST_CHARACTERS or "\n" in text
 
 

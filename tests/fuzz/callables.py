@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from helpers import SECTORS
 from public import public_modules
+from sklearn.callback import ScoringMonitor
 from torch import nn
 
 import skattn
@@ -848,6 +849,61 @@ def model_cases() -> Iterator[Case]:
         lambda ax, **k: inspection.AttentionTimelineDisplay(**k).plot(ax=ax),
         lambda folder: {**vars_of_timeline(), "ax": None},
     )
+    yield from training_display_cases()
+
+
+def training_display_cases() -> Iterator[Case]:
+    covers = "skattn.inspection.TrainingDisplay"
+
+    def closed(draw: Callable[..., Any]) -> Callable[..., None]:
+        def call(**k: Any) -> None:
+            from matplotlib import pyplot
+
+            pyplot.close(draw(**k).figure_)
+
+        return call
+
+    yield Case(
+        "skattn.inspection.epoch_values",
+        "epoch_values",
+        inspection.epoch_values,
+        data(estimator=lambda: fitted("gru")),
+    )
+    yield Case(
+        covers,
+        "TrainingDisplay",
+        closed(lambda **k: inspection.TrainingDisplay(**k).plot()),
+        data(
+            history=lambda: pd.DataFrame(
+                {
+                    "fit": ["a"] * 2,
+                    "epoch": [1, 2],
+                    "valid_loss": [2.0, 1],
+                    "is_best": [False, True],
+                }
+            ),
+            loss="mean squared error",
+            name="a",
+        ),
+    )
+    yield Case(
+        covers,
+        "TrainingDisplay.from_estimator",
+        closed(inspection.TrainingDisplay.from_estimator),
+        data(estimator=lambda: fitted("gru"), ax=None, name="a"),
+    )
+    yield Case(
+        covers,
+        "TrainingDisplay.from_estimators",
+        closed(inspection.TrainingDisplay.from_estimators),
+        data(estimators=lambda: [fitted("gru")] * 2, ax=None, name="a"),
+    )
+    yield Case(
+        covers,
+        "TrainingDisplay.from_log",
+        closed(inspection.TrainingDisplay.from_log),
+        data(log=training_log, search=None, ax=None, name="a"),
+    )
 
 
 @cache
@@ -857,6 +913,13 @@ def vars_of_timeline() -> dict[str, Any]:
     )
     names = ("attention", "weights", "series", "spans", "market", "name")
     return {name: getattr(made, name) for name in names}
+
+
+@cache
+def training_log() -> Any:
+    monitor = ScoringMonitor(scoring=inspection.epoch_values)
+    small_gru().set_callbacks(monitor).fit(cube(), series())
+    return monitor.get_logs()
 
 
 def rows_of_fit() -> dict[str, Any]:
