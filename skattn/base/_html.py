@@ -91,7 +91,8 @@ def sparkline(history: pd.DataFrame, best: int | None) -> str:
         f"{column.dropna().iloc[0]:.3g} to {column.dropna().iloc[-1]:.3g}"
         for name, column in losses.items()
     )
-    title = f"{words}, epochs {first} to {last}" + (f", best epoch {best}" if best else "")
+    epochs = f"epochs {first} to {last}" if last > first else f"epoch {first}"
+    title = f"{words}, {epochs}" + (f", best epoch {best}" if best else "")
     low, high = float(losses.min(axis=None)), float(losses.max(axis=None))
     if low > 0 and high / low > WIDE_RANGE:
         losses, low, high = np.log(losses), float(np.log(low)), float(np.log(high))

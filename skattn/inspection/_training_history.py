@@ -78,7 +78,8 @@ def table_of_fits(models: Mapping[str, SequenceRegressor]) -> pd.DataFrame:
             # Fits of older versions have the learning rate where skorch's LRScheduler wrote it.
             history, columns = history.rename(columns={"event_lr": "lr"}), [*columns, "lr"]
         part = history[columns].astype(float).reset_index()
-        part.insert(0, "fit", name)
+        # Objects: pandas' strings refuse characters that Python's may have.
+        part.insert(0, "fit", pd.Series(name, part.index, dtype=object))
         part[MARK] = part["epoch"] == best_epoch(history, model.monitor)
         parts.append(part)
     return _in_order(pd.concat(parts, ignore_index=True))
@@ -138,9 +139,7 @@ def models_by_name(estimators: Any, caller: str) -> dict[str, SequenceRegressor]
     members = _members(estimators)
     if isinstance(members, Mapping):
         named: Iterable[tuple[Any, Any]] = members.items()
-    elif isinstance(members, np.ndarray) or (
-        isinstance(members, Sequence) and not isinstance(members, (str, bytes))
-    ):
+    elif _is_sequence(members):
         named = ((f"fit {number}", each) for number, each in enumerate(members, start=1))
     else:
         raise TypeError(
@@ -158,6 +157,12 @@ def models_by_name(estimators: Any, caller: str) -> dict[str, SequenceRegressor]
     if not models:
         raise ValueError("estimators is empty: give one fitted estimator or more.")
     return models
+
+
+def _is_sequence(members: Any) -> bool:
+    if isinstance(members, np.ndarray):
+        return members.ndim == 1
+    return isinstance(members, Sequence) and not isinstance(members, (str, bytes))
 
 
 def _members(estimators: Any) -> Any:

@@ -332,6 +332,7 @@ def test_a_display_can_be_pickled_and_drawn_again(windows):
         ({}, ValueError, "estimators is empty"),
         ("alstm", TypeError, "estimators must be a mapping of names"),
         (3, TypeError, "estimators must be a mapping of names"),
+        (np.array(3), TypeError, "estimators must be a mapping of names"),
         ([Ridge().fit([[1.0], [2.0]], [1.0, 2.0])], TypeError, "'fit 1' cannot be drawn.*Ridge"),
         ([None], TypeError, "'fit 1' cannot be drawn"),
         ({1: "a"}, TypeError, "names that are str; got 1"),
