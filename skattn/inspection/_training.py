@@ -14,6 +14,7 @@ from skattn.inspection._training_axes import draw_fits, height_of
 from skattn.inspection._training_history import (
     KEYS,
     MARK,
+    check_name,
     last_run,
     models_by_name,
     table_of_fits,
@@ -126,7 +127,7 @@ class TrainingDisplay:
             The estimator is not fitted.
         """
         import_pyplot("TrainingDisplay")
-        check_value("name", name, "str | None")
+        check_name(name)
         model = fitted_model(estimator, None, "TrainingDisplay")[0]
         name = type(model).__name__ if name is None else name
         return cls._of_models({name: model}, name).plot(ax=ax)
@@ -166,7 +167,7 @@ class TrainingDisplay:
             An estimator is not fitted.
         """
         import_pyplot("TrainingDisplay")
-        check_value("name", name, "str | None")
+        check_name(name)
         return cls._of_models(models_by_name(estimators, "TrainingDisplay"), name).plot(ax=ax)
 
     @classmethod
@@ -234,7 +235,7 @@ class TrainingDisplay:
         ['lr=0.001, fold 1', 'lr=0.001, fold 2', 'lr=0.01, fold 1', 'lr=0.01, fold 2', 'refit']
         """
         import_pyplot("TrainingDisplay")
-        check_value("name", name, "str | None")
+        check_name(name)
         log = last_run(log)
         if not isinstance(log, ScoringMonitorLog):
             raise TypeError(
@@ -265,7 +266,7 @@ class TrainingDisplay:
         ValueError
             There is nothing to draw, or ``ax`` is not in a grid of subplots.
         """
-        check_value("name", self.name, "str | None")
+        check_name(self.name)
         check_value("loss", self.loss, "str | None")
         values = self._values()
         figsize = (7.0, height_of(self.history, values))

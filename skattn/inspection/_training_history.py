@@ -11,7 +11,7 @@ from sklearn.callback import ScoringMonitor, ScoringMonitorLog
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
-from skattn.parameters import shown, summed_up
+from skattn.parameters import check_value, shown, summed_up
 from skattn.training import MONITORS, best_epoch
 
 # Columns of the table that are no values, in their order around the values.
@@ -78,8 +78,7 @@ def table_of_fits(models: Mapping[str, SequenceRegressor]) -> pd.DataFrame:
             # Fits of older versions have the learning rate where skorch's LRScheduler wrote it.
             history, columns = history.rename(columns={"event_lr": "lr"}), [*columns, "lr"]
         part = history[columns].astype(float).reset_index()
-        # Objects: pandas' strings refuse characters that Python's may have.
-        part.insert(0, "fit", pd.Series(name, part.index, dtype=object))
+        part.insert(0, "fit", name)
         part[MARK] = part["epoch"] == best_epoch(history, model.monitor)
         parts.append(part)
     return _in_order(pd.concat(parts, ignore_index=True))
@@ -134,6 +133,15 @@ def table_of_log(log: ScoringMonitorLog, search: Any) -> pd.DataFrame:
     return _in_order(table)
 
 
+def check_name(name: Any) -> None:
+    """Raise if a name is no text, or text that pandas and matplotlib cannot write."""
+    check_value("name", name, "str | None")
+    try:
+        (name or "").encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"name must be text that can be written as UTF-8; got {name!r}.") from None
+
+
 def models_by_name(estimators: Any, caller: str) -> dict[str, SequenceRegressor]:
     """Find the fitted regressors of a mapping, a sequence or an ensemble."""
     members = _members(estimators)
@@ -150,6 +158,7 @@ def models_by_name(estimators: Any, caller: str) -> dict[str, SequenceRegressor]
     for name, estimator in named:
         if not isinstance(name, str):
             raise TypeError(f"estimators must have names that are str; got {shown(name)}.")
+        check_name(name)
         try:
             models[name] = fitted_model(estimator, None, caller)[0]
         except TypeError as error:

@@ -354,6 +354,8 @@ def test_bad_input_leaves_no_figure(windows, pyplot):
             epoch_values(estimator)
     with pytest.raises(TypeError, match="name must be"):
         TrainingDisplay.from_estimator(model, name=3)
+    with pytest.raises(ValueError, match="name must be text"):
+        TrainingDisplay.from_estimators({"\ud800": model})
     with pytest.raises(TypeError, match="ax must be matplotlib Axes"):
         TrainingDisplay.from_estimator(model, ax=3)
     for history, message in [
