@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.metrics._rows import LabelledRows, labelled_rows, left_out
+from skattn.metrics._rows import LabelledRows, left_out
+from skattn.metrics._signals import read_signals
 from skattn.parameters import check_value
 
 
@@ -24,8 +25,8 @@ def quantile_returns(
     ----------
     y_true : array-like of shape (n_samples,)
         Labels, for example returns. A row whose label is NaN is unlabelled and left out.
-    y_pred : array-like of shape (n_samples,)
-        Predictions of the same rows, in any unit.
+    y_pred : array-like of shape (n_samples,), mapping of str to array-like, or DataFrame
+        Predictions of the same rows, in any unit; several signals as for :func:`signal_report`.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
     n_quantiles : int, default=5
@@ -36,7 +37,8 @@ def quantile_returns(
     returns : pandas.DataFrame of shape (n_days, n_quantiles)
         Mean labels in the unit of the labels, indexed by day, oldest first. Column 1 holds the
         lowest predictions. A day is NaN if it has fewer labelled stocks than groups, or if all
-        its labels or all its predictions are equal.
+        its labels or all its predictions are equal. Of several signals, the tables stand below
+        each other, indexed by (signal, datetime).
 
     Raises
     ------
@@ -62,7 +64,12 @@ def quantile_returns(
     2024-01-02  1.5  3.5
     """
     n_quantiles = check_value("n_quantiles", n_quantiles, "int", at_least=2, at_most=1_000)
-    rows = labelled_rows(y_true, y_pred, days)
+    signals = read_signals(y_pred)
+    by_signal = signals.rows(y_true, signals.days(y_true, days))
+    return signals.join({name: _means(rows, n_quantiles) for name, rows in by_signal.items()})
+
+
+def _means(rows: LabelledRows, n_quantiles: int) -> pd.DataFrame:
     by_rank = sort_days(rows)
     stocks = rows.stocks[by_rank.day]
     # Each stock covers 1 / stocks of the day; its group is the group that holds the middle.

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, overload
 
 import numpy as np
 import pandas as pd
 
 from skattn.labels import holding_days
-from skattn.metrics._ic import correlate_days, mean, mean_over_std
-from skattn.metrics._newey_west import newey_west_t, usual_lags
-from skattn.metrics._quantiles import tail_returns
-from skattn.metrics._rows import (
-    REASONS,
-    LabelledRows,
-    check_lengths,
-    labelled_rows,
-    left_out,
-    read_days,
-)
+from skattn.metrics._rows import check_lengths
+from skattn.metrics._signals import SIGNAL, read_signals
+from skattn.metrics._summary import add_differences, daily_table, summarise
 from skattn.panel import align_y
 from skattn.parameters import as_array, check_value, from_tensor
 from skattn.utils import warn_user
 
-TOO_FEW, CONSTANT_LABELS, CONSTANT_PREDICTIONS = REASONS
+
+@overload
+def signal_report(
+    y_true: Any,
+    y_pred: Mapping[str, Any],
+    *,
+    days: Any = None,
+    by: Any = None,
+    quantile: float = 0.2,
+    lags: int | Literal["auto"] = "auto",
+    days_per_year: float = 252,
+) -> pd.DataFrame: ...
 
 
 @overload
@@ -69,10 +73,13 @@ def signal_report(
     y_true : array-like of shape (n_samples,)
         Labels. A row whose label is NaN is unlabelled and left out. ``long_short`` and ``average``
         are returns only if the labels are simple returns, not ranks or scores of returns.
-    y_pred : array-like of shape (n_samples,)
-        Predictions of the same rows, in any unit.
+    y_pred : array-like of shape (n_samples,), mapping of str to array-like, or DataFrame
+        Predictions of the same rows, in any unit. Several signals, as ``{"ALSTM": a, "ridge": b}``
+        or a table with two or more columns, each have a prediction for each row. A table of one
+        column is one signal.
     days : array-like of dates, shape (n_samples,), default=None
-        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
+        Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``, else
+        of the first signal that has days.
     by : {"day", "month", "year"}, array-like of shape (n_samples,), or None, default=None
         None: one summary of all days. "month", "year": one summary per month or year. An array:
         one summary per distinct value, such as the fold that predicted a row or the row's sector.
@@ -93,7 +100,10 @@ def signal_report(
     Returns
     -------
     report : pandas.Series or pandas.DataFrame
-        With ``by=None``, a Series of float. With groups, a DataFrame with one row per group:
+        The same figures, in the same order and as float, for one signal or several and whatever
+        ``by`` is, except "day". One signal: a Series with ``by=None``, or a DataFrame with one row
+        per group. Several signals, also a mapping of one: a DataFrame indexed by ``signal``, or by
+        ``signal`` and group, in the order in which the signals are given:
 
         - ``ic``, ``icir``, ``ic_t``: mean of :func:`daily_ic`, mean over standard deviation (per
           day, not annualised), and t-value of the mean;
@@ -110,9 +120,14 @@ def signal_report(
         - ``days_long_short``: days among ``days`` that have a stock in each quantile, which takes
           ``1 / quantile`` labelled stocks; the other days count in the IC only;
         - ``stocks``: mean number of labelled stocks on the days in ``days``;
-        - ``lags``: lags of the t-values.
+        - ``lags``: lags of the t-values;
+        - ``ic_diff``, ``ic_diff_t``: mean of the daily IC minus the daily IC of the first signal,
+          over the days that have both, and its t-value. NaN for the first signal, and for one
+          signal;
+        - ``rank_ic_diff``, ``rank_ic_diff_t``: the same figures for the rank IC.
 
-        With ``by="day"``, a DataFrame with one row per day: ``ic``, ``rank_ic``, ``long`` and
+        With ``by="day"``, a DataFrame with one row per day, indexed by ``datetime``, or by
+        ``signal`` and ``datetime``: ``ic``, ``rank_ic``, ``long`` and
         ``short`` (mean labels of the quantiles), ``long_short``, ``average``, ``stocks``, and
         ``left_out``, the reason why a day has no values (missing if the day has values).
 
@@ -122,14 +137,15 @@ def signal_report(
         As for :func:`daily_ic`.
     ValueError
         As for :func:`daily_ic`, but a (datetime, instrument) key may occur once in each group of
-        an array ``by``. Also if ``by`` is an unknown name or has missing values, or another
+        an array ``by``; messages name the signal. Also if signals are of different rows, have no
+        names or equal names, ``by`` is an unknown name or has missing values, or another
         parameter is out of range.
 
     See Also
     --------
     daily_ic : IC or rank IC by day.
     quantile_returns : Mean labels from the lowest to the highest predictions.
-    SignalDisplay : Draws the results.
+    SignalDisplay : Draws the results, of several signals, too.
 
     Notes
     -----
@@ -144,6 +160,11 @@ def signal_report(
     Below ``2 * (lags + 1)`` days a t-value is NaN. Deviations from a mean sum to zero, so Newey
     and West's variance estimate shrinks to zero as the lags approach the number of days, and the
     t-value grows without bound.
+
+    The t-value of a difference follows the same rules: ``lags`` is the same for all signals, and
+    the usual number is that of the days that have both ICs. Most of what moves an IC from day to
+    day moves the ICs of all signals, so a difference is surer than the ICs themselves. Differences
+    of 1e-12 or less are rounding and count as 0.
 
     A day without a value keeps its place in the series of a t-value and counts as equal to the
     mean, so lags count calendar days. The calendar holds the days of all rows, labelled or not.
@@ -185,6 +206,10 @@ def signal_report(
     days_long_short               2.000
     stocks                        3.000
     lags                          0.000
+    ic_diff                         NaN
+    ic_diff_t                       NaN
+    rank_ic_diff                    NaN
+    rank_ic_diff_t                  NaN
     Name: signal, dtype: float64
 
     >>> signal_report(y_true, y_pred, days=days, by="day")[["ic", "stocks", "left_out"]]
@@ -193,6 +218,16 @@ def signal_report(
     2024-01-02  1.0       3                   NaN
     2024-01-03  0.5       3                   NaN
     2024-01-04  NaN       3  constant predictions
+
+    Two signals, on the days that have an IC of both:
+
+    >>> signals = {"one": y_pred, "two": [3, 2, 1, 1, 2, 3, 1, 2, 3]}
+    >>> report = signal_report(y_true, signals, days=days, quantile=0.5, lags=0)
+    >>> report[["ic", "days", "ic_diff", "ic_diff_t"]].round(3)
+               ic  days  ic_diff  ic_diff_t
+    signal
+    one     0.750   2.0      NaN        NaN
+    two     0.333   3.0    -0.75     -0.849
 
     By fold, where each fold predicts the days after its training days:
 
@@ -217,30 +252,40 @@ def signal_report(
     quantile = check_value("quantile", quantile, "float", above=0, at_most=0.5)
     lags = check_value("lags", lags, "int | str", at_least=0, one_of=("auto",))
     days_per_year = check_value("days_per_year", days_per_year, "float", above=0)
-    row_days = read_days(y_true, y_pred, days)
+    signals = read_signals(y_pred)
+    row_days = signals.days(y_true, days)
     by_day = isinstance(by, str) and by == "day"
     groups = None if by is None or by_day else _groups_of(by, row_days, y_true)
-    rows = labelled_rows(y_true, y_pred, row_days, groups)
-    table = _daily_table(rows, quantile)
+    tables = {
+        name: daily_table(rows, quantile)
+        for name, rows in signals.rows(y_true, row_days, groups).items()
+    }
     if by_day:
-        return table
+        return signals.join(tables)
     holding = holding_days(y_true)
-    if holding is None and lags == "auto" and len(table):
+    if holding is None and lags == "auto" and len(row_days):
         warn_user(
             'Over how many days a label is earned is not known, so lags="auto" takes the usual '
             "number for a series of this length, which is too small for labels that overlap for "
             'longer. Tell the days with y_true.attrs["horizon"] and ["reach"], as '
             "skattn.make_label does, or pass lags=<days>."
         )
-    calendar = rows.calendar.get_level_values(-1).unique().sort_values()
-    if by is None:
-        summary = _summarise(table, calendar, lags, holding, days_per_year)
-        return pd.Series(summary, name="signal", dtype=float)
-    summaries = [
-        _summarise(part.droplevel(0), calendar, lags, holding, days_per_year)
-        for _, part in table.groupby(level=0, sort=False, observed=True)
-    ]
-    return pd.DataFrame(summaries, index=table.index.unique(level=0), dtype=float)
+    calendar = row_days.unique().sort_values()
+    first = next(iter(tables))
+    reports = {}
+    for name, table in tables.items():
+        table = add_differences(table, None if name == first else tables[first])
+        parts = [table]
+        if groups is not None:
+            by_group = table.groupby(level=0, sort=False, observed=True)
+            parts = [part.droplevel(0) for _, part in by_group]
+        summaries = [summarise(part, calendar, lags, holding, days_per_year) for part in parts]
+        index = [SIGNAL] if groups is None else table.index.unique(level=0)
+        reports[name] = pd.DataFrame(summaries, index=index, dtype=float)
+    if groups is None:
+        report = pd.concat(reports, names=[SIGNAL]).droplevel(1)
+        return report if signals.are_several else report.loc[SIGNAL]
+    return signals.join(reports)
 
 
 def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:
@@ -266,69 +311,3 @@ def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:
             f"the rows without a group."
         )
     return groups
-
-
-def _daily_table(rows: LabelledRows, quantile: float) -> pd.DataFrame:
-    """Make the table with one row per day: the report with ``by="day"``."""
-    long, short = tail_returns(rows, quantile)
-    stocks = rows.stocks
-    with np.errstate(invalid="ignore"):
-        average = np.bincount(rows.day, rows.y_true, len(stocks)) / stocks
-    values = pd.DataFrame(
-        {
-            "ic": correlate_days(rows, "pearson"),
-            "rank_ic": correlate_days(rows, "spearman"),
-            "long": long,
-            "short": short,
-            "long_short": long - short,
-            "average": average,
-        },
-        index=rows.calendar,
-    )
-    reason = left_out(rows)
-    values[reason.notna()] = np.nan
-    return values.assign(stocks=stocks, left_out=reason)
-
-
-def _summarise(
-    table: pd.DataFrame,
-    calendar: pd.Index,
-    lags: int | Literal["auto"],
-    holding: int | None,
-    days_per_year: float,
-) -> dict[str, float]:
-    """Summarise the days of a table. The calendar also has the days in between."""
-    reason = table["left_out"]
-    counts = reason.isna()
-    n_days = int(counts.sum())
-    if lags == "auto":
-        lags = usual_lags(n_days) if holding is None else holding - 1
-
-    def t_value(name: str) -> float:
-        return newey_west_t(table[name].reindex(calendar).to_numpy(), lags)
-
-    periods = days_per_year / (holding or 1)
-    constant_labels = int((reason == CONSTANT_LABELS).sum())
-    constant_predictions = int((reason == CONSTANT_PREDICTIONS).sum())
-    return {
-        "ic": mean(table["ic"]),
-        "icir": mean_over_std(table["ic"]),
-        "ic_t": t_value("ic"),
-        "rank_ic": mean(table["rank_ic"]),
-        "rank_icir": mean_over_std(table["rank_ic"]),
-        "rank_ic_t": t_value("rank_ic"),
-        "long_short": mean(table["long_short"]),
-        "long_short_t": t_value("long_short"),
-        "long_short_annual": mean(table["long_short"]) * periods,
-        "long_short_sharpe": mean_over_std(table["long_short"]) * periods**0.5,
-        "average_annual": mean(table["average"]) * periods,
-        "average_sharpe": mean_over_std(table["average"]) * periods**0.5,
-        "days": n_days,
-        "days_too_few": int((reason == TOO_FEW).sum()),
-        "days_constant": constant_labels + constant_predictions,
-        "days_constant_labels": constant_labels,
-        "days_constant_predictions": constant_predictions,
-        "days_long_short": int(table["long_short"].count()),
-        "stocks": table["stocks"][counts].mean(),
-        "lags": lags,
-    }

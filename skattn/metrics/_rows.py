@@ -38,23 +38,28 @@ class LabelledRows:
 
 
 def labelled_rows(
-    y_true: Any, y_pred: Any, days: Any, groups: pd.Index | None = None
+    y_true: Any,
+    y_pred: Any,
+    days: Any,
+    groups: pd.Index | None = None,
+    name: str = "y_pred",
 ) -> LabelledRows:
     """Check the input of a metric, and keep the rows that have a label.
 
-    ``groups`` names the group of each row, without missing values.
+    ``groups`` names the group of each row, without missing values. ``name`` is what messages call
+    the predictions.
     """
-    row_days = read_days(y_true, y_pred, days)
+    row_days = read_days(y_true, y_pred, days, name)
     labels = check_labels(y_true, "y_true", required=False)
-    predictions = check_numbers("y_pred", y_pred)
+    predictions = check_numbers(name, y_pred)
     if infinite := np.isinf(predictions).sum():
-        raise ValueError(f"y_pred has {infinite} infinite values among {len(predictions)}.")
+        raise ValueError(f"{name} has {infinite} infinite values among {len(predictions)}.")
     if missing := np.isnan(predictions).sum():
         raise ValueError(
-            f"y_pred has {missing} NaN among {len(predictions)} predictions. Only labels may be "
+            f"{name} has {missing} NaN among {len(predictions)} predictions. Only labels may be "
             f"missing: predict these rows, or drop them from y_true and y_pred."
         )
-    _check_keys(groups, y_true=y_true, y_pred=y_pred)
+    _check_keys(groups, **{"y_true": y_true, name: y_pred})
     day, calendar = pd.factorize(row_days, sort=True)
     calendar = calendar.rename("datetime")
     if groups is not None:
@@ -68,18 +73,23 @@ def labelled_rows(
     return LabelledRows(labels[keep], predictions[keep], day[keep], calendar)
 
 
-def read_days(y_true: Any, y_pred: Any, days: Any) -> pd.DatetimeIndex:
-    """Check that labels, predictions and days are of the same rows, and give the day of each."""
+def read_days(
+    y_true: Any, y_pred: Any, days: Any, name: str = "y_pred", *others: Any
+) -> pd.DatetimeIndex:
+    """Check that labels, predictions and days are of the same rows, and give the day of each.
+
+    Messages call the predictions by ``name``. ``others`` may have the days, too.
+    """
     if _is_indexed(y_true) and _is_indexed(y_pred) and len(y_true) != len(y_pred):
         raise ValueError(
-            f"y_true has {len(y_true)} rows and y_pred has {len(y_pred)}. Score the rows that both "
-            f"have, for example y_true.loc[y_pred.index]."
+            f"y_true has {len(y_true)} rows and {name} has {len(y_pred)}. Score the rows that both "
+            f"have, for example y_true.loc[{name}.index]."
         )
-    check_lengths(y_true=y_true, y_pred=y_pred, **({} if days is None else {"days": days}))
-    align_y(y_true, y_pred, names=("y_true", "y_pred"))
-    for name, values in (("y_true", y_true), ("y_pred", y_pred)):
-        align_y(values, days, names=(name, "days"))
-    known = days_of(days, y_true, y_pred, what="y_true")
+    check_lengths(**{"y_true": y_true, name: y_pred}, **({} if days is None else {"days": days}))
+    align_y(y_true, y_pred, names=("y_true", name))
+    for argument, values in (("y_true", y_true), (name, y_pred)):
+        align_y(values, days, names=(argument, "days"))
+    known = days_of(days, y_true, y_pred, *others, what="y_true")
     assert known is not None
     return known
 

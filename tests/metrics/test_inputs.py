@@ -153,8 +153,6 @@ N = len(DAYS)
         (torch.tensor(PREDICTIONS).to_sparse(), "[Ss]parse"),
         (torch.tensor(PREDICTIONS).to("meta"), "meta"),
         (np.c_[PREDICTIONS, PREDICTIONS], r"\(15, 2\)"),
-        (pd.DataFrame(np.c_[PREDICTIONS, PREDICTIONS]), r"\(15, 2\)"),
-        (pl.DataFrame(np.c_[PREDICTIONS, PREDICTIONS]), r"\(15, 2\)"),
         (torch.zeros(N, 2), r"\(15, 2\)"),
     ],
 )
@@ -164,6 +162,16 @@ def test_what_is_not_one_number_a_row(values, match: str) -> None:
             score(values, PREDICTIONS, days=DAYS)
         with pytest.raises(ValueError, match=rf"\Ay_pred must hold one number a row: .*{match}"):
             score(LABELS, values, days=DAYS)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_a_table_of_two_columns_is_not_one_number_a_row(make) -> None:
+    table = make(np.c_[PREDICTIONS, PREDICTIONS])
+    for score in (daily_ic, signal_report, quantile_returns):
+        with pytest.raises(ValueError, match=r"\Ay_true must hold one number a row: .*\(15, 2\)"):
+            score(table, PREDICTIONS, days=DAYS)
+    with pytest.raises(ValueError, match=r"\Ay_pred must hold one number a row: .*\(15, 2\)"):
+        daily_ic(LABELS, table, days=DAYS)
 
 
 @pytest.mark.parametrize(
