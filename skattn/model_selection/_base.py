@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from datetime import date
 from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from sklearn import get_config
 from sklearn.model_selection import BaseCrossValidator
 from sklearn.utils import indexable
 
@@ -17,7 +19,7 @@ from skattn.model_selection._display import SplitDisplay, day_roles
 from skattn.model_selection._folds import Fold
 from skattn.panel import days_of
 from skattn.panel.internal import index_of
-from skattn.parameters import DeclaredParameters, from_tensor, shown
+from skattn.parameters import DeclaredParameters, from_tensor, parameters_of, shown
 
 # Each split is a fit. A far larger number is a mistake and would look like a hang.
 MAX_SPLITS = 100_000
@@ -109,7 +111,8 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
         X, y, groups : object
             As in :meth:`split`.
         ax : matplotlib.axes.Axes, default=None
-            Axes to draw on. None creates a new figure.
+            Axes to draw on. None creates a new figure. The title and the legend find room in a
+            figure with a layout, such as ``pyplot.subplots(2, 2, layout="constrained")``.
 
         Returns
         -------
@@ -124,14 +127,20 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
             As for :meth:`split`, or ``ax`` is not an Axes.
         """
         rows = self._read_rows(X, y, groups)
-        title = repr(self).replace("purge='auto'", f"purge='auto' ({rows.purge} days)")
         roles = day_roles(self._folds(rows), rows.calendar)
-        return SplitDisplay(roles, title=title).plot(ax=ax)
+        return SplitDisplay(roles, title=self._title(rows)).plot(ax=ax)
 
     def __repr__(self) -> str:
-        """Return the call that creates this splitter, with parameters in signature order."""
-        names = signature(type(self)).parameters
-        values = ", ".join(f"{name}={_shown(getattr(self, name))}" for name in names)
+        """Return the call that creates this splitter, with parameters in signature order.
+
+        As of scikit-learn's estimators, only parameters that differ from their defaults are shown,
+        unless ``sklearn.set_config(print_changed_only=False)``.
+        """
+        given = {name: getattr(self, name) for name in signature(type(self)).parameters}
+        if get_config()["print_changed_only"]:
+            known = parameters_of(type(self))
+            given = {name: v for name, v in given.items() if _differs(v, known[name].default)}
+        values = ", ".join(f"{name}={parameter_text(value)}" for name, value in given.items())
         return f"{type(self).__name__}({values})"
 
     def __str__(self) -> str:
@@ -148,6 +157,13 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
     @abstractmethod
     def _describe(self) -> str:
         """Describe the folds in a few words."""
+
+    def _title(self, rows: Rows) -> str:
+        """Describe the splitter above a picture, with the purge that "auto" found."""
+        if not isinstance(self._purge, str):
+            return repr(self)
+        n_days = "1 day" if rows.purge == 1 else f"{rows.purge} days"
+        return f"{self!r}, purge of {n_days}"
 
     def _read_rows(self, X: Any, y: Any, groups: Any) -> Rows:
         """Find the day of each row, and how far the labels of each day look ahead."""
@@ -177,7 +193,7 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
         if len(calendar) < n_runs:
             raise ValueError(
                 f"{self!r} needs at least {n_runs} trading days; there "
-                f"{are(len(calendar))}. Use a smaller {name}."
+                f"{are(len(calendar))}. Use a smaller {name} than {n_runs}."
             )
 
     def _folds(self, rows: Rows) -> Iterator[Fold]:
@@ -192,7 +208,7 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
                     f"{self!r} leaves no training day in fold {number}, which tests from "
                     f"{first} to {last}: of "
                     f"{len(calendar)} trading days, {', '.join(counts)}, with purge="
-                    f"{_shown(rows.purge)}. Use more days, or a smaller purge or embargo."
+                    f"{parameter_text(rows.purge)}. Use more days, or a smaller purge or embargo."
                 )
         return self._split_days(calendar, rows.ends)
 
@@ -236,6 +252,18 @@ def day_text(stamp: pd.Timestamp) -> str:
     return f"{stamp:%Y-%m-%d}"
 
 
-def _shown(value: Any) -> str:
-    """Show a parameter in one line."""
-    return f"<{len(value)} last days>" if isinstance(value, pd.Series) else shown(value, 10_000)
+def parameter_text(value: Any) -> str:
+    """Show a parameter in a few words: long tables by their size, midnights as dates."""
+    if isinstance(value, pd.Series) and len(value) != 2:
+        return f"<{len(value)} last days>"
+    if np.iterable(value) and not isinstance(value, str):
+        return f"({', '.join(map(parameter_text, value))})"
+    if isinstance(value, date | np.datetime64):
+        day = pd.Timestamp(value)
+        return repr(day_text(day)) if day.tz is None and day == day.normalize() else repr(day)
+    return shown(value, 10_000)
+
+
+def _differs(value: Any, default: Any) -> bool:
+    """Return whether a parameter differs from its default, also in its type."""
+    return type(value) is not type(default) or bool(value != default)

@@ -81,8 +81,8 @@ class CombinatorialPurgedDailyKFold(DailySplitter):
     >>> X = pd.DataFrame({"x": np.arange(24.0)}, index=index)
     >>> cv = CombinatorialPurgedDailyKFold(n_folds=4, n_test_folds=2, purge=1)
     >>> print(cv)
-    CombinatorialPurgedDailyKFold(n_folds=4, n_test_folds=2, purge=1, embargo=0): 6 splits, each
-    tests 2 of 4 blocks of days; 3 backtest paths
+    CombinatorialPurgedDailyKFold(n_folds=4, purge=1): 6 splits, each tests 2 of 4 blocks of days; 3
+    backtest paths
     >>> day = X.index.get_level_values("datetime").day
     >>> for i, (train, test) in enumerate(cv.split(X)):
     ...     print(f"Fold {i}: train {np.unique(day[train])}, test {np.unique(day[test])}")

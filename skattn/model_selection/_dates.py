@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.labels import PURGE_BOUNDS
-from skattn.model_selection._base import DailySplitter, day_text
+from skattn.model_selection._base import DailySplitter, day_text, parameter_text
 from skattn.model_selection._folds import Fold
 from skattn.panel.internal import Day, read_day
 from skattn.parameters import MISSING, parameter, shown
@@ -86,7 +86,7 @@ class DateSplit(DailySplitter):
     ... )
     >>> print(cv)
     DateSplit(train=(None, '2024-01-06'), valid=('2024-01-07', '2024-01-09'), test=('2024-01-10',
-    None), evaluate=None, purge=1): trains on train, evaluates on test
+    None), purge=1): trains on train, evaluates on test
     >>> day = X.index.get_level_values("datetime").day
     >>> for train, test in cv.split(X):
     ...     print(f"train {np.unique(day[train])}, test {np.unique(day[test])}")
@@ -124,8 +124,8 @@ class DateSplit(DailySplitter):
             if bounds[name][1] >= bounds[following][0]:
                 raise ValueError(
                     f"Segments must be in the order train, valid, test and must not share days; "
-                    f"got {name}={getattr(self, name)!r} and "
-                    f"{following}={getattr(self, following)!r}."
+                    f"got {name}={parameter_text(getattr(self, name))} and "
+                    f"{following}={parameter_text(getattr(self, following))}."
                 )
 
     def segments(self, X: Any, y: Any = None, groups: Any = None) -> dict[str, np.ndarray]:
@@ -170,8 +170,8 @@ class DateSplit(DailySplitter):
                 if len(calendar):
                     span = f"they go from {day_text(calendar[0])} to {day_text(calendar[-1])}"
                 raise ValueError(
-                    f"The segment {name}={getattr(self, name)!r} has no trading day among the "
-                    f"{len(calendar)} trading days of the data; {span}. Use other dates"
+                    f"The segment {name}={parameter_text(getattr(self, name))} has no trading day "
+                    f"among the {len(calendar)} trading days of the data; {span}. Use other dates"
                     f"{'' if name == 'train' else f', or leave {name} out of the DateSplit'}."
                 )
         kept = dict(days)
@@ -182,8 +182,8 @@ class DateSplit(DailySplitter):
                 purge = (ends[days[name]] - days[name]).min()
                 raise ValueError(
                     f"A purge of {purge} days or more leaves no day of the segment {name}="
-                    f"{getattr(self, name)!r}, which has {len(days[name])} trading days in the "
-                    f"data, before {following} begins on "
+                    f"{parameter_text(getattr(self, name))}, which has {len(days[name])} trading "
+                    f"days in the data, before {following} begins on "
                     f"{day_text(calendar[days[following][0]])}: the labels of all of them look at "
                     f"{following}. Use a longer segment or a smaller purge."
                 )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from skattn.model_selection._folds import Fold
 from skattn.parameters import shown
-from skattn.utils import check_axes, import_pyplot
+from skattn.utils import axes_to_draw, date_axis, legend_below, set_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Petroff's palette is readable with all kinds of colour vision; hatches mark days left out.
 STYLES: dict[str, dict[str, Any]] = {
@@ -21,6 +24,8 @@ STYLES: dict[str, dict[str, Any]] = {
     "gap": {"facecolor": "#d0d0d0", "hatch": "...."},
     "embargoed": {"facecolor": "#94a4a2", "hatch": "xxxx"},
 }
+
+MANY_FOLDS = 60
 
 
 class SplitDisplay:
@@ -74,6 +79,10 @@ class SplitDisplay:
                 f"roles must be a DataFrame of str with a row for each fold and a column for each "
                 f"day; got {shown(roles)}. The plot method of a splitter makes it."
             )
+        known = roles.astype(str).isin([*STYLES, ""])
+        if not known.all(axis=None):
+            strange = roles.to_numpy()[~known.to_numpy()][0]
+            raise ValueError(f"Roles must be {', '.join(STYLES)}, or empty; got {shown(strange)}.")
         if not (title is None or isinstance(title, str)):
             raise TypeError(f"title must be a str or None; got {shown(title)}.")
         self.roles = roles
@@ -85,7 +94,8 @@ class SplitDisplay:
         Parameters
         ----------
         ax : matplotlib.axes.Axes, default=None
-            Axes to draw on. None creates a new figure.
+            Axes to draw on. None creates a new figure. The title and the legend find room in a
+            figure with a layout, such as ``pyplot.subplots(2, 2, layout="constrained")``.
 
         Returns
         -------
@@ -99,36 +109,37 @@ class SplitDisplay:
         TypeError
             ``ax`` is not an Axes.
         """
-        pyplot = import_pyplot("A picture of the folds")
-        from matplotlib import dates, ticker
-        from matplotlib.patches import Patch
-
-        if ax is None:
-            height = 1.5 + 0.3 * min(len(self.roles), 30)
-            _, ax = pyplot.subplots(figsize=(8, height), layout="constrained")
-        check_axes(ax)
-        days = self.roles.columns
-        edges = dates.date2num(days.append(days[-1:] + pd.Timedelta(days=1)))
-        for fold, row in zip(self.roles.index, self.roles.to_numpy(), strict=True):
-            # Each run of one role is one bar up to the next run, so weekends leave no gaps.
-            starts = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-            for start, stop in zip(starts, np.r_[starts[1:], len(row)], strict=True):
-                if row[start]:
-                    bar = (edges[start], edges[stop] - edges[start])
-                    ax.broken_barh([bar], (fold - 0.4, 0.8), **_style(row[start]))
-        present = set(self.roles.to_numpy().ravel())
-        handles = [Patch(label=role, **_style(role)) for role in STYLES if role in present]
-        ax.legend(handles=handles, loc="center left", bbox_to_anchor=(1, 0.5))
-        ax.set(xlabel="Date", ylabel="Fold", title=self.title)
-        ax.title.set(fontsize="small", wrap=True)
-        ax.set_xlim(edges[0], edges[-1])
-        ax.set_ylim(len(self.roles) - 0.5, -0.5)
-        ax.yaxis.set_major_locator(ticker.MaxNLocator(integer=True, min_n_ticks=1))
-        locator = dates.AutoDateLocator()
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator))
+        height = 2 + 0.3 * min(len(self.roles), 30)
+        with axes_to_draw("A picture of the folds", ax, figsize=(8, height)) as ax:
+            self._draw(ax)
         self.ax_, self.figure_ = ax, ax.figure
         return self
+
+    def _draw(self, ax: Axes) -> None:
+        from matplotlib import dates, ticker
+        from matplotlib.collections import PolyCollection
+        from matplotlib.patches import Patch
+
+        days = self.roles.columns
+        edges = dates.date2num(days.append(days[-1:] + pd.Timedelta(days=1)))
+        bars = _bars(self.roles.to_numpy(), edges)
+        # Lines around the bars of many folds, and hatches in them, would hide the colours.
+        plain = {"hatch": None, "linewidth": 0} if len(self.roles) > MANY_FOLDS else {}
+        handles = []
+        for role, corners in bars.items():
+            style = {"edgecolor": "white", "linewidth": 0.5, **STYLES[role], **plain}
+            ax.add_collection(PolyCollection(corners, **style))
+            handles.append(Patch(label=role, **style))
+        legend_below(ax, handles)
+        ax.set(xlabel="Date", ylabel="Fold")
+        if self.title:
+            set_title(ax, self.title)
+        ax.set_xlim(edges[0], edges[-1])
+        ax.set_ylim(len(self.roles) - 0.5, -0.5)
+        ax.yaxis.set_major_locator(
+            ticker.MaxNLocator("auto", integer=True, min_n_ticks=min(2, len(self.roles)))
+        )
+        date_axis(ax)
 
 
 def day_roles(folds: Iterable[Fold], calendar: pd.DatetimeIndex) -> pd.DataFrame:
@@ -144,5 +155,18 @@ def day_roles(folds: Iterable[Fold], calendar: pd.DatetimeIndex) -> pd.DataFrame
     return pd.DataFrame(rows, index, calendar.rename("datetime"))
 
 
-def _style(role: str) -> dict[str, Any]:
-    return {"edgecolor": "white", "linewidth": 0.5, **STYLES[role]}
+def _bars(roles: np.ndarray, edges: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Corners of the bars of each role, in the order of STYLES.
+
+    Each run of one role is one bar up to the next run, so weekends leave no gaps.
+    """
+    half = 0.4 if len(roles) <= MANY_FOLDS else 0.5
+    bars: dict[str, list[np.ndarray]] = {role: [] for role in STYLES}
+    for fold, row in enumerate(roles):
+        starts = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
+        for start, stop in zip(starts, np.r_[starts[1:], len(row)], strict=True):
+            if row[start]:
+                left, right, low, high = edges[start], edges[stop], fold - half, fold + half
+                corners = [(left, low), (left, high), (right, high), (right, low)]
+                bars[row[start]].append(np.array(corners))
+    return {role: corners for role, corners in bars.items() if corners}

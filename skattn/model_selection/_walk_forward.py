@@ -87,8 +87,8 @@ class DailyTimeSeriesSplit(DailySplitter):
     >>> X = pd.DataFrame({"x": np.arange(16.0)}, index=index)
     >>> cv = DailyTimeSeriesSplit(n_splits=3, test_size=1, purge=2)
     >>> print(cv)
-    DailyTimeSeriesSplit(n_splits=3, max_train_size=None, test_size=1, purge=2, gap=0, embargo=0):
-    3 test sets of 1 day, one after the other, each after all of its training days
+    DailyTimeSeriesSplit(n_splits=3, test_size=1, purge=2): 3 test sets of 1 day, one after the
+    other, each after all of its training days
     >>> day = X.index.get_level_values("datetime").day
     >>> for i, (train, test) in enumerate(cv.split(X)):
     ...     print(f"Fold {i}:")
@@ -164,8 +164,8 @@ class DailyTimeSeriesSplit(DailySplitter):
             least = self.n_splits * self.test_size + before + 1
         needed = next(n for n in count(max(n_days, least)) if is_enough(n))
         raise ValueError(
-            f"{self!r} needs {needed} trading days; there {are(n_days)}. Use fewer splits, or a "
-            f"smaller test_size, purge (here {purge}) or gap."
+            f"{self!r} needs {needed} trading days; there {are(n_days)}. Use fewer splits than "
+            f"{self.n_splits}, or a smaller test_size, purge (here {purge}) or gap."
         )
 
     def _test_size(self, n_days: int) -> int:

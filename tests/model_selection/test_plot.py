@@ -80,11 +80,12 @@ def test_bars_and_legend_show_the_roles(case) -> None:
     # Read the roles off the picture.
     noon = dates.date2num(DAYS) + 0.5
     seen = pd.DataFrame("", display.roles.index, DAYS)
-    for bar in display.ax_.collections:
-        (left, bottom), (right, top) = bar.get_datalim(display.ax_.transData).get_points()
-        fold = round((bottom + top) / 2)
-        role = look[tuple(bar.get_facecolor()[0]), bar.get_hatch()]
-        seen.loc[fold, DAYS[(noon > left) & (noon < right)]] = role
+    for bars in display.ax_.collections:
+        role = look[tuple(bars.get_facecolor()[0]), bars.get_hatch()]
+        for bar in bars.get_paths():
+            (left, bottom), (right, top) = bar.get_extents().get_points()
+            fold = round((bottom + top) / 2)
+            seen.loc[fold, DAYS[(noon > left) & (noon < right)]] = role
     pd.testing.assert_frame_equal(seen, display.roles, check_names=False, check_dtype=False)
 
 
@@ -134,5 +135,71 @@ def test_no_axes() -> None:
 
 
 def test_errors_of_split() -> None:
-    with pytest.raises(ValueError, match=r"n_splits=5\b.*\b3\b.*n_splits"):
+    with pytest.raises(ValueError, match=r"PurgedDailyKFold\(\).*\b5\b.*\b3\b.*n_splits than 5"):
         PurgedDailyKFold().plot(DAYS[:3], groups=DAYS[:3])
+
+
+@pytest.mark.parametrize("size", [(5, 4), (8, 6), (12, 8)])
+def test_titles_and_legends_of_a_grid_have_room(pyplot, size) -> None:
+    days = pd.bdate_range("2012-01-02", "2023-12-29")
+    figure, axes = pyplot.subplots(2, 2, figsize=size, layout="constrained")
+    splitters = [
+        DailyTimeSeriesSplit(4, max_train_size=1000, gap=60, embargo=30, test_size=300),
+        PurgedDailyKFold(embargo=pd.Timedelta(days=30)),
+        CombinatorialPurgedDailyKFold(6, 3),
+        DateSplit((None, days[999]), (days[1000], days[1999]), (days[2000], None)),
+    ]
+    for cv, ax in zip(splitters, axes.flat, strict=True):
+        cv.plot(days, groups=days, ax=ax)
+        assert (
+            ax.get_title().replace("\n", "").replace(" ", "").startswith(repr(cv).replace(" ", ""))
+        )
+    figure.canvas.draw()
+    boxes = [
+        part.get_window_extent()
+        for ax in axes.flat
+        for part in (ax.title, ax.xaxis.label, ax.yaxis.label, ax.get_legend(), ax.patch)
+    ]
+    for number, box in enumerate(boxes):
+        assert min(box.x0, box.y0) >= 0
+        assert box.x1 <= figure.bbox.width
+        assert box.y1 <= figure.bbox.height
+        assert not any(box.overlaps(other) for other in boxes[:number])
+
+
+def test_many_folds_and_one() -> None:
+    many = DailyTimeSeriesSplit(300, embargo=2)
+    days = pd.bdate_range("2012-01-02", periods=1000)
+    display = many.plot(days, groups=days)
+    n_bars = sum(len(bars.get_paths()) for bars in display.ax_.collections)
+    assert n_bars == sum(
+        np.count_nonzero(np.diff(row.factorize()[0])) + 1 - (row == "").any()
+        for _, row in display.roles.iterrows()
+    )
+    one = DateSplit((None, "2024-02"), test=("2024-03", None)).plot(DAYS, groups=DAYS)
+    one.figure_.canvas.draw()
+    assert [tick for tick in one.ax_.get_yticks() if -0.5 <= tick <= 0.5] == [0]
+
+
+def test_the_title_tells_the_purge_that_auto_found() -> None:
+    y = pd.Series(np.zeros(80), DAYS)
+    title = PurgedDailyKFold(2).plot(y.to_frame(), y).ax_.get_title()
+    assert title == "PurgedDailyKFold(n_splits=2), purge of 2 days"
+    y.attrs["reach"] = 1
+    title = PurgedDailyKFold(2).plot(y.to_frame(), y).ax_.get_title()
+    assert title == "PurgedDailyKFold(n_splits=2), purge of 1 day"
+
+
+def test_roles_that_there_are_not() -> None:
+    roles = PurgedDailyKFold(2, purge=0).plot(DAYS, groups=DAYS).roles
+    with pytest.raises(ValueError, match=r"train, valid.*; got 'trian'"):
+        SplitDisplay(roles.replace("train", "trian"))
+
+
+def test_no_figure_is_left_where_drawing_fails(pyplot, monkeypatch) -> None:
+    display = PurgedDailyKFold(2, purge=0).plot(DAYS, groups=DAYS)
+    before = pyplot.get_fignums()
+    monkeypatch.setattr("skattn.model_selection._display.set_title", None)
+    with pytest.raises(TypeError):
+        display.plot()
+    assert pyplot.get_fignums() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import pickle
 import warnings
 from itertools import combinations
@@ -14,6 +15,7 @@ from helpers import days_in, with_purge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import (
@@ -355,13 +357,54 @@ def test_no_day_to_train_on_says_why() -> None:
 
 def test_is_an_ordinary_cross_validator() -> None:
     cv = DailyTimeSeriesSplit(np.int64(3), max_train_size=5)
-    assert repr(DailyTimeSeriesSplit(3, purge=1)) == (
-        "DailyTimeSeriesSplit(n_splits=3, max_train_size=None, test_size=None, purge=1, gap=0, "
-        "embargo=0)"
-    )
     assert cv.get_n_splits() == 3
     with pytest.raises(TypeError):
         DailyTimeSeriesSplit(3, 5)
+
+
+ENDS = pd.Series(pd.bdate_range("2024-01-01", periods=900))
+
+
+@pytest.mark.parametrize(
+    ("cv", "text"),
+    [
+        (DailyTimeSeriesSplit(), "DailyTimeSeriesSplit()"),
+        (DailyTimeSeriesSplit(5, purge=1, gap=0), "DailyTimeSeriesSplit(purge=1)"),
+        (PurgedDailyKFold(3, embargo=0.1), "PurgedDailyKFold(n_splits=3, embargo=0.1)"),
+        (
+            CombinatorialPurgedDailyKFold(embargo=pd.Timedelta(days=5)),
+            "CombinatorialPurgedDailyKFold(embargo=Timedelta('5 days 00:00:00'))",
+        ),
+        (PurgedDailyKFold(purge=ENDS), "PurgedDailyKFold(purge=<900 last days>)"),
+        (
+            DateSplit(pd.to_datetime(["2020-01-01", "2020-12-31"]), test=["2021", None]),
+            "DateSplit(train=('2020-01-01', '2020-12-31'), test=('2021', None))",
+        ),
+        (
+            DateSplit((np.datetime64("2020-01-01"), datetime.date(2020, 12, 31)), ("2021", None)),
+            "DateSplit(train=('2020-01-01', '2020-12-31'), valid=('2021', None))",
+        ),
+    ],
+    ids=range(7),
+)
+def test_repr_is_the_call_with_what_differs_from_defaults(cv, text: str) -> None:
+    assert repr(cv) == text
+    assert str(cv).startswith(f"{text}: ")
+    if "<" not in text:
+        again = eval(text, {**globals(), "Timedelta": pd.Timedelta})
+        assert repr(again) == text
+
+
+def test_repr_with_every_parameter() -> None:
+    with config_context(print_changed_only=False):
+        assert repr(DailyTimeSeriesSplit(3, purge=1)) == (
+            "DailyTimeSeriesSplit(n_splits=3, max_train_size=None, test_size=None, purge=1, "
+            "gap=0, embargo=0)"
+        )
+        assert repr(DateSplit(("2020", "2020"), test=("2021", None))) == (
+            "DateSplit(train=('2020', '2020'), valid=None, test=('2021', None), evaluate=None, "
+            "purge='auto')"
+        )
 
 
 def test_in_grid_search() -> None:
