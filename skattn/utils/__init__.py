@@ -2,6 +2,7 @@
 
 from skattn.utils._counts import round_up
 from skattn.utils._plotting import (
+    CHARACTER,
     COLORS,
     SEQUENTIAL,
     axes_to_draw,
@@ -11,13 +12,16 @@ from skattn.utils._plotting import (
     legend_below,
     line_style,
     plain,
+    set_label,
     set_title,
+    size_in_points,
     split_axes,
 )
 from skattn.utils._tags import PanelRegressorTags, takes_unlabelled
 from skattn.utils._warnings import warn_user
 
 __all__ = [
+    "CHARACTER",
     "COLORS",
     "SEQUENTIAL",
     "PanelRegressorTags",
@@ -29,7 +33,9 @@ __all__ = [
     "line_style",
     "plain",
     "round_up",
+    "set_label",
     "set_title",
+    "size_in_points",
     "split_axes",
     "takes_unlabelled",
     "warn_user",

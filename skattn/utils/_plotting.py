@@ -167,17 +167,10 @@ def set_title(
     above : ndarray of Axes, default=None
         The plots that took the place of ``ax``. The title comes above them all.
     """
-    longest = max(map(len, CALL_OR_SPACE.split(text)))
-    lines = [text]
-    for size in np.arange(fontsize, SMALLEST - 0.1, -0.5):
-        characters = max(12, int(_width(ax) / (CHARACTER * size)))
-        lines = Wrapper(characters, break_on_hyphens=False).wrap(text)
-        fontsize = float(size)
-        if len(lines) <= 2 and longest <= characters:
-            break
-    title = plain("\n".join(lines))
+    text, fontsize = _fit(text, size_in_points(ax)[0], fontsize)
     if above is None:
-        ax.set_title(title, fontsize=fontsize)
+        # A label of the highest tick may stand above narrow axes.
+        ax.set_title(text, fontsize=fontsize, pad=8)
         return
     # A title across several plots is kept out of the layout, which would make room for its width
     # beside the first plot. Empty lines in the titles below make room for its height.
@@ -185,10 +178,10 @@ def set_title(
     lifted = 8.0 + max(0 if panel.get_title() == "" else 11 for panel in panels)
     for panel in panels:
         size = panel.title.get_fontsize()
-        empty = "\n" * int(np.ceil(len(lines) * fontsize / size + 0.5))
+        empty = "\n" * int(np.ceil((text.count("\n") + 1) * fontsize / size + 0.5))
         panel.set_title(empty + panel.get_title(), fontsize=size)
     panels[0].annotate(
-        title,
+        text,
         (0, 1),
         xycoords="axes fraction",
         xytext=(0, lifted),
@@ -198,7 +191,36 @@ def set_title(
     )
 
 
-def legend_below(ax: Axes, handles: Any, *, fontsize: float = 8.5, **kwargs: Any) -> None:
+def set_label(ax: Axes, which: str, text: str, *, fontsize: float = 10.0) -> None:
+    """Label the axis "x" or "y", in as many lines as its length needs."""
+    # Ticks, titles and legends will take a part of the height.
+    room = size_in_points(ax)[0] if which == "x" else 0.8 * size_in_points(ax)[1]
+    text, fontsize = _fit(text, room, fontsize)
+    getattr(ax, f"set_{which}label")(text, fontsize=fontsize)
+
+
+def _fit(text: str, room: float, fontsize: float) -> tuple[str, float]:
+    """Break a text into lines; make letters smaller for long words and for a third line."""
+    longest = max(map(len, CALL_OR_SPACE.split(text)))
+    lines = [text]
+    for size in np.arange(fontsize, SMALLEST - 0.1, -0.5):
+        fontsize = float(size)
+        characters = max(12, int(room / (CHARACTER * fontsize)))
+        lines = Wrapper(characters, break_on_hyphens=False).wrap(text)
+        if len(lines) <= 2 and longest <= characters:
+            break
+    # Lines of about the same length.
+    for narrower in range(max(12, longest), characters):
+        balanced = Wrapper(narrower, break_on_hyphens=False).wrap(text)
+        if len(balanced) == len(lines):
+            lines = balanced
+            break
+    return plain("\n".join(lines)), fontsize
+
+
+def legend_below(
+    ax: Axes, handles: Any, *, fontsize: float = 8.5, handlelength: float = 1.5, **kwargs: Any
+) -> None:
     """Put a legend below axes and their label, in as many columns as their width allows.
 
     Parameters
@@ -209,24 +231,27 @@ def legend_below(ax: Axes, handles: Any, *, fontsize: float = 8.5, **kwargs: Any
         What the legend shows, with labels.
     fontsize : float, default=8.5
         Size of the letters in points.
+    handlelength : float, default=1.5
+        Width of what stands before a label, in letters. Dashes need about 2.5.
     **kwargs : dict
         Further arguments of ``Axes.legend``.
     """
     from matplotlib import rcParams
     from matplotlib.transforms import ScaledTranslation
 
-    labels = [plain(str(handle.get_label())) for handle in handles]
+    labels = [str(handle.get_label()) for handle in handles]
     # The letters of each label, of a handle, and of the gaps after handles and columns.
-    widths = [fontsize * (1.5 + 0.5 + 1 + CHARACTER * len(label)) for label in labels]
+    widths = [fontsize * (handlelength + 0.5 + 1 + CHARACTER * len(label)) for label in labels]
     n_rows = 1
     while n_rows < len(labels):
         columns = [widths[first : first + n_rows] for first in range(0, len(widths), n_rows)]
-        if sum(map(max, columns)) <= _width(ax):
+        if sum(map(max, columns)) <= size_in_points(ax)[0]:
             break
         n_rows += 1
     figure: Any = ax.get_figure(root=True)
-    # Below the ticks' labels and the axis' label.
-    down = ScaledTranslation(0, -3.3 * rcParams["font.size"] / 72, figure.dpi_scale_trans)
+    # Below the ticks' labels and the lines of the axis' label.
+    letters = 2 + 1.3 * (1 + ax.get_xlabel().count("\n"))
+    down = ScaledTranslation(0, -letters * rcParams["font.size"] / 72, figure.dpi_scale_trans)
     ax.legend(
         handles,
         labels,
@@ -235,7 +260,7 @@ def legend_below(ax: Axes, handles: Any, *, fontsize: float = 8.5, **kwargs: Any
         bbox_transform=ax.transAxes + down,
         ncols=-(-len(labels) // n_rows) or 1,
         fontsize=fontsize,
-        handlelength=1.5,
+        handlelength=handlelength,
         handletextpad=0.5,
         columnspacing=1.0,
         labelspacing=0.3,
@@ -246,24 +271,26 @@ def legend_below(ax: Axes, handles: Any, *, fontsize: float = 8.5, **kwargs: Any
 
 
 def plain(text: str) -> str:
-    """Escape what matplotlib reads as a formula, or as a label to hide."""
+    """Escape what matplotlib reads as a formula, or as a label that a legend leaves out."""
     text = text.replace("$", r"\$")
-    return f"\N{ZERO WIDTH SPACE}{text}" if text.startswith("_") else text
+    return f" {text}" if text.startswith("_") else text
 
 
-def _width(ax: Axes) -> float:
-    """Width of axes in points."""
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Width and height of axes in points, as they are before a layout makes room for labels."""
     figure: Any = ax.get_figure(root=True)
-    return ax.bbox.width / figure.dpi * 72
+    return ax.bbox.width / figure.dpi * 72, ax.bbox.height / figure.dpi * 72
 
 
 def date_axis(ax: Axes, which: str = "x") -> None:
     """Label an axis of days with as many dates as fit, each as short as it can be."""
     from matplotlib import dates
 
-    most = int(np.clip(_width(ax) // 40, 5, 10)) if which == "x" else 6
-
+    width = size_in_points(ax)[0]
+    most = int(np.clip(width // 40, 4, 10)) if which == "x" else 6
     axis = getattr(ax, f"{which}axis")
     locator = dates.AutoDateLocator(minticks=2, maxticks=most)
     axis.set_major_locator(locator)
     axis.set_major_formatter(dates.ConciseDateFormatter(locator))
+    if which == "x" and width < 150:
+        axis.set_tick_params(labelsize=7)
