@@ -34,8 +34,9 @@ class Signals:
         for name, values in self.predictions.items():
             argument = self.argument(name)
             found = read_days(y_true, values, days, argument, *indexed.values())
-            for other, predicted in indexed.items():
-                align_y(predicted, values, names=(other, argument))
+            for first, predicted in indexed.items():
+                if first != argument:
+                    align_y(predicted, values, names=(first, argument))
         assert found is not None
         return found
 

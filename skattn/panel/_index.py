@@ -192,7 +192,9 @@ def align_y(X: Any, y: Any, names: tuple[str, str] = ("X", "y")) -> None:
     x_index, y_index = getattr(X, "index", None), getattr(y, "index", None)
     if not (isinstance(x_index, pd.MultiIndex) and isinstance(y_index, pd.MultiIndex)):
         return
-    if set(x_index.names) == set(y_index.names) != {None}:
+    levels = {*x_index.names}
+    repeat = len(levels) < x_index.nlevels or x_index.nlevels != y_index.nlevels
+    if levels == {*y_index.names} != {None} and not repeat:
         y_index = y_index.reorder_levels(x_index.names)
     if x_index is y_index or len(x_index) != len(y_index) or x_index.equals(y_index):
         return

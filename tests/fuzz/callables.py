@@ -456,6 +456,27 @@ def label_and_metric_cases() -> Iterator[Case]:
         is_slow=True,
     )
 
+    def several(metric):
+        return lambda a, b, **k: metric(k.pop("y_true"), {"a": a, "b": b}, **k)
+
+    two = {"y_true": series, "a": series, "b": series, "days": days}
+    of_two = {"y_true": "series", "a": "series", "b": "series", "days": "array"}
+    in_words = {"y_true": ("y",), "a": ("y_pred", *DAYS), "b": ("y_pred", *DAYS), "days": DAYS}
+    for name, metric, more in (
+        ("signal_report", metrics.signal_report, {"lags": 1}),
+        ("quantile_returns", metrics.quantile_returns, {"n_quantiles": 2}),
+        ("SignalDisplay", metrics.SignalDisplay.from_predictions, {"n_quantiles": 2}),
+    ):
+        yield Case(
+            f"skattn.metrics.{name}",
+            f"{name} of several",
+            several(metric),
+            data(**two, **more),
+            of_two,
+            in_words,
+            is_slow=name == "SignalDisplay",
+        )
+
 
 STEPS: dict[str, tuple[dict[str, Any], Callable[[], Any], str]] = {
     "Alpha158": (

@@ -279,3 +279,12 @@ def test_days_that_no_signal_has(signal) -> None:
         signal_report(label, {"a": predicted}, days=days, lags=0).loc["a", "ic"],
         signal_report(*signal, lags=0)["ic"],
     )
+
+
+def test_levels_of_equal_names(signal) -> None:
+    label, predicted = (values.rename_axis(["datetime", "datetime"]) for values in signal)
+    for metric in (signal_report, quantile_returns, daily_ic):
+        with pytest.raises(ValueError, match=r"more than one level 'datetime'.*rename_axis"):
+            metric(label, predicted)
+    with pytest.raises(ValueError, match=r"more than one level 'datetime'.*rename_axis"):
+        signal_report(signal[0].to_numpy(), {"a": predicted, "b": predicted})
