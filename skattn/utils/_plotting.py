@@ -203,7 +203,7 @@ def _fit(text: str, room: float, fontsize: float) -> tuple[str, float]:
     """Break a text into lines; make letters smaller for long words and for a third line."""
     longest = max(map(len, CALL_OR_SPACE.split(text)))
     lines = [text]
-    for size in np.arange(fontsize, SMALLEST - 0.1, -0.5):
+    for size in np.arange(fontsize, min(fontsize, SMALLEST) - 0.1, -0.5):
         fontsize = float(size)
         characters = max(12, int(room / (CHARACTER * fontsize)))
         lines = Wrapper(characters, break_on_hyphens=False).wrap(text)
