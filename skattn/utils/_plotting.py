@@ -21,8 +21,8 @@ COLORS = ("#0072b2", "#e69f00", "#000000", "#cc79a7", "#009e73")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 # A character is about this much as wide as its font is high.
 CHARACTER = 0.55
-# Where a line of a title may end: at a space, or as in "Name(".
-CALL_OR_SPACE = re.compile(r"(\s+|(?<=\w\())")
+# Where a line of a title may end: at a space that may break, or as in "Name(".
+CALL_OR_SPACE = re.compile(r"([ \n]+|(?<=\w\())")
 # The smallest letters that can be read, in points.
 SMALLEST = 6.5
 
