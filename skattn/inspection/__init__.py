@@ -3,6 +3,7 @@
 from skattn.inspection._attention import attention_weights
 from skattn.inspection._attention_display import AttentionDisplay
 from skattn.inspection._map import AttentionMap
+from skattn.inspection._permutation import permutation_importance
 from skattn.inspection._timeline import AttentionTimelineDisplay
 from skattn.inspection._training import TrainingDisplay
 from skattn.inspection._training_history import epoch_values
@@ -14,4 +15,5 @@ __all__ = [
     "TrainingDisplay",
     "attention_weights",
     "epoch_values",
+    "permutation_importance",
 ]

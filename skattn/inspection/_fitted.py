@@ -41,23 +41,45 @@ def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor
     sklearn.exceptions.NotFittedError
         The estimator is not fitted.
     """
-    if isinstance(estimator, BaseEstimator):
-        check_is_fitted(estimator)
-    if hasattr(estimator, "best_estimator_"):
-        return fitted_model(estimator.best_estimator_, X, caller)
-    if isinstance(estimator, Pipeline):
-        if len(estimator) > 1 and X is not None:
-            X = estimator[:-1].transform(X)
-        return fitted_model(estimator[-1], X, caller)
-    if isinstance(estimator, CrossSectionalTarget):
-        return fitted_model(estimator.regressor_, X, caller)
-    if not isinstance(estimator, SequenceRegressor):
+    model = last_step(estimator)
+    if not isinstance(model, SequenceRegressor):
         raise TypeError(
             f"{caller} needs as estimator a fitted skattn regressor, a Pipeline that ends in a "
             f"skattn regressor, or a search or CrossSectionalTarget over either; got "
             f"{shown(estimator)}."
         )
-    return estimator, X
+    return model, X if X is None else before_last_step(estimator, X)
+
+
+def last_step(estimator: Any) -> Any:
+    """Find the estimator that predicts, inside of pipelines, searches and CrossSectionalTarget.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+        The estimator is not fitted.
+    """
+    if isinstance(estimator, BaseEstimator):
+        check_is_fitted(estimator)
+    inner = _inner(estimator)
+    return estimator if inner is None else last_step(inner)
+
+
+def before_last_step(estimator: Any, X: Any) -> Any:
+    """Transform X by all steps of pipelines before the estimator that predicts."""
+    if isinstance(estimator, Pipeline) and len(estimator) > 1:
+        X = estimator[:-1].transform(X)
+    inner = _inner(estimator)
+    return X if inner is None else before_last_step(inner, X)
+
+
+def _inner(estimator: Any) -> Any:
+    """Give the fitted estimator that another one wraps, or None."""
+    if hasattr(estimator, "best_estimator_"):
+        return estimator.best_estimator_
+    if isinstance(estimator, Pipeline):
+        return estimator[-1]
+    return estimator.regressor_ if isinstance(estimator, CrossSectionalTarget) else None
 
 
 def no_attention(model: SequenceRegressor) -> ValueError:

@@ -1,58 +1,182 @@
-"""Which rows a picture is made of, and their labels."""
+"""The rows that a fitted model is asked about, gathered a chunk at a time."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from skattn.panel.internal import read_day
-from skattn.training import Samples
+from skattn.base import SequenceRegressor
+from skattn.inspection._fitted import before_last_step, last_step
+from skattn.panel import WindowArray, days_of, instruments_of
+from skattn.parameters import as_array, check_numbers, check_value, shown
+from skattn.training import Samples, predict_rows
+
+# Rows gathered at a time have at most this many values: 16 MB, and the same again while predicted.
+CELLS = 2**22
 
 
-def rows_of_day(days: pd.DatetimeIndex | None, day: Any) -> np.ndarray:
-    """Find the rows of a day; None: of the last day."""
-    if days is None:
-        raise ValueError(
-            "A picture of a day needs the days of the rows: give X an index with the levels "
-            "'datetime' and 'instrument', or pass days=."
+class ModelRows:
+    """The input of the model that an estimator ends in, whose rows can be changed and predicted.
+
+    Parameters
+    ----------
+    estimator : fitted estimator
+        Any regressor, or a Pipeline, search or CrossSectionalTarget around one.
+    X : input of the estimator's ``predict``, N rows
+        The steps of a pipeline are applied once.
+    y : array-like of shape (N,), default=None
+        Only the index is used, where X has none.
+    days, instruments : array-like of shape (N,), default=None
+        Day and instrument of each row.
+    needs_days : bool, default=True
+        Whether to raise where the days are unknown.
+
+    Attributes
+    ----------
+    model : estimator
+        The regressor that predicts.
+    values : WindowArray, ndarray of shape (N, T, F), or table of N rows
+        The model's input.
+    fields : tuple
+        Names of the fields of windows, or of the columns of a table.
+    n_steps : int or None
+        Steps T of windows; None for a table.
+    days : DatetimeIndex or None
+        Day of each row.
+    instruments : Index or None
+        Instrument of each row.
+    whole_days : bool
+        Whether the model looks across the stocks of a day.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        X: Any,
+        y: Any = None,
+        *,
+        days: Any = None,
+        instruments: Any = None,
+        needs_days: bool = True,
+    ) -> None:
+        self.model = last_step(estimator)
+        if not hasattr(self.model, "predict"):
+            raise TypeError(f"estimator must be a fitted regressor; got {shown(estimator)}.")
+        known_days = days_of(days, X, y, required=needs_days)
+        if instruments is None:
+            found = (instruments_of(carrier) for carrier in (X, y))
+            instruments = next((each for each in found if each is not None), None)
+        X = before_last_step(estimator, X)
+        self.whole_days = False
+        if isinstance(self.model, SequenceRegressor):
+            samples = self.model.check_rows(X, days=known_days, instruments=instruments)
+            self.values, self.days, self.instruments = samples.X, samples.days, samples.instruments
+            net = self.model.net_
+            net.side_inputs.check(samples.instruments, fitting=False)
+            self.whole_days = net.contract.cross_sectional
+        else:
+            self.values = X if isinstance(X, (pd.DataFrame, WindowArray)) else as_array("X", X)
+            self.days, self.instruments = known_days, _as_index(instruments)
+            _check_lengths(self.values, self.days, self.instruments)
+        self.n_steps = self.values.shape[1] if self.values.ndim == 3 else None
+        self.fields = _fields_of(self.values)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the model reads columns, and not windows."""
+        return self.n_steps is None
+
+    def by_day(self, rows: np.ndarray) -> list[np.ndarray]:
+        """Give the numbers of some rows for each day, in order; by instrument within a day."""
+        chosen = Samples(
+            rows,
+            rows,
+            self.days[rows],
+            None if self.instruments is None else self.instruments[rows],
         )
-    wanted = days.max() if day is None else read_day("day", day, last=False)
-    rows = np.flatnonzero(days == wanted)
-    if not len(rows):
-        near = days.unique().sort_values()
-        near = near[max(near.searchsorted(wanted) - 1, 0) :][:2]
-        texts = " and ".join(f"{each:%Y-%m-%d}" for each in near)
-        raise ValueError(
-            f"day must be a day of the rows, which begin on {days.min():%Y-%m-%d} and end on "
-            f"{days.max():%Y-%m-%d}; got {wanted:%Y-%m-%d}. The nearest: {texts}."
+        return [rows[day] for day in chosen.rows_by_day()]
+
+    def chunks(self, days: Sequence[np.ndarray]) -> list[list[np.ndarray]]:
+        """Join days to chunks that fit into a bounded part of the memory."""
+        width = len(self.fields) * (self.n_steps or 1)
+        chunks: list[list[np.ndarray]] = []
+        n_cells = CELLS
+        for rows in days:
+            n_cells += len(rows) * width
+            if n_cells > CELLS:
+                chunks.append([])
+                n_cells = len(rows) * width
+            chunks[-1].append(rows)
+        return chunks
+
+    def gather(self, rows: np.ndarray) -> Any:
+        """Copy some rows: an array (R, T, F), or a table."""
+        if isinstance(self.values, pd.DataFrame):
+            return self.values.iloc[rows].copy()
+        is_lazy = isinstance(self.values, WindowArray)
+        gathered = self.values.gather(rows) if is_lazy else self.values[rows]
+        is_ours = isinstance(self.model, SequenceRegressor)
+        return gathered.astype(np.float32, copy=False) if is_ours else gathered
+
+    def predict(self, gathered: Any, rows: np.ndarray) -> np.ndarray:
+        """Predict gathered rows, changed or not."""
+        if not isinstance(self.model, SequenceRegressor):
+            return check_numbers("the predictions of estimator", self.model.predict(gathered))
+        return predict_rows(self.model.net_, self.samples(rows, gathered)).astype(np.float64)
+
+    def samples(self, rows: np.ndarray, gathered: np.ndarray | None = None) -> Samples:
+        """Make samples of some rows, for a skattn regressor."""
+        return Samples(
+            self.values[rows] if gathered is None else gathered,
+            np.full(len(rows), np.nan, dtype=np.float32),
+            None if self.days is None else self.days[rows],
+            None if self.instruments is None else self.instruments[rows],
         )
-    return rows
 
 
-def rows_to_draw(samples: Samples, most: int | None, *, whole_days: bool) -> np.ndarray:
-    """Choose rows that are evenly spaced over days and stocks, or whole days."""
-    if most is None or most >= len(samples):
-        return np.arange(len(samples))
-    by_day = samples.rows_by_day()
-    if not whole_days:
-        order = np.concatenate(by_day)
-        return np.sort(order[_evenly(len(order), most)])
-    n_days = max(1, int(most / len(samples) * len(by_day)))
-    return np.sort(np.concatenate([by_day[i] for i in _evenly(len(by_day), n_days)]))
+def count_rows(name: str, max_samples: Any, n_rows: int) -> int:
+    """Read a number of rows that is given as an int, or as a share of all."""
+    max_samples = check_value(name, max_samples, "int | float", above=0)
+    if isinstance(max_samples, int):
+        return min(max_samples, n_rows)
+    check_value(name, max_samples, "float", above=0, at_most=1)
+    return max(1, round(max_samples * n_rows))
 
 
-def row_labels(
-    index: pd.Index, days: pd.DatetimeIndex | None, instruments: pd.Index | None
-) -> pd.Index:
-    """Label rows by day and stock, as far as they are known."""
-    if {"datetime", "instrument"} <= {*index.names} or days is None:
-        return index
-    if instruments is None:
-        return pd.Index(days, name="datetime")
-    return pd.MultiIndex.from_arrays([days, instruments], names=["datetime", "instrument"])
+def spread(items: Sequence[np.ndarray], n_rows: int) -> list[np.ndarray]:
+    """Choose days, evenly spaced, that together have about n_rows rows; at least one day."""
+    n_all = sum(map(len, items))
+    n_chosen = min(len(items), max(1, n_rows * len(items) // max(n_all, 1)))
+    places = np.linspace(0, len(items) - 1, n_chosen + 2 if n_chosen == 1 else n_chosen)
+    if n_chosen == 1:
+        places = places[1:2]
+    return [items[place] for place in np.unique(places.round().astype(int))]
 
 
-def _evenly(n: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, most).round().astype(int))
+def _as_index(instruments: Any) -> pd.Index | None:
+    return None if instruments is None else pd.Index(as_array("instruments", instruments))
+
+
+def _check_lengths(values: Any, days: Any, instruments: Any) -> None:
+    if values.ndim not in (2, 3):
+        raise ValueError(
+            f"The model reads a table (N, columns) or windows (N, T, F); X has "
+            f"{values.ndim} dimensions."
+        )
+    for name, given in (("days", days), ("instruments", instruments)):
+        if given is not None and len(given) != len(values):
+            raise ValueError(f"X has {len(values)} rows, and {name} has {len(given)}.")
+
+
+def _fields_of(values: Any) -> tuple[Any, ...]:
+    if isinstance(values, WindowArray):
+        return values.fields
+    if isinstance(values, pd.DataFrame):
+        return tuple(values.columns)
+    return tuple(f"x{i}" for i in range(values.shape[-1]))

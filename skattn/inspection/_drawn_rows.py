@@ -1,0 +1,58 @@
+"""Which rows a picture is made of, and their labels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skattn.panel.internal import read_day
+from skattn.training import Samples
+
+
+def rows_of_day(days: pd.DatetimeIndex | None, day: Any) -> np.ndarray:
+    """Find the rows of a day; None: of the last day."""
+    if days is None:
+        raise ValueError(
+            "A picture of a day needs the days of the rows: give X an index with the levels "
+            "'datetime' and 'instrument', or pass days=."
+        )
+    wanted = days.max() if day is None else read_day("day", day, last=False)
+    rows = np.flatnonzero(days == wanted)
+    if not len(rows):
+        near = days.unique().sort_values()
+        near = near[max(near.searchsorted(wanted) - 1, 0) :][:2]
+        texts = " and ".join(f"{each:%Y-%m-%d}" for each in near)
+        raise ValueError(
+            f"day must be a day of the rows, which begin on {days.min():%Y-%m-%d} and end on "
+            f"{days.max():%Y-%m-%d}; got {wanted:%Y-%m-%d}. The nearest: {texts}."
+        )
+    return rows
+
+
+def rows_to_draw(samples: Samples, most: int | None, *, whole_days: bool) -> np.ndarray:
+    """Choose rows that are evenly spaced over days and stocks, or whole days."""
+    if most is None or most >= len(samples):
+        return np.arange(len(samples))
+    by_day = samples.rows_by_day()
+    if not whole_days:
+        order = np.concatenate(by_day)
+        return np.sort(order[_evenly(len(order), most)])
+    n_days = max(1, int(most / len(samples) * len(by_day)))
+    return np.sort(np.concatenate([by_day[i] for i in _evenly(len(by_day), n_days)]))
+
+
+def row_labels(
+    index: pd.Index, days: pd.DatetimeIndex | None, instruments: pd.Index | None
+) -> pd.Index:
+    """Label rows by day and stock, as far as they are known."""
+    if {"datetime", "instrument"} <= {*index.names} or days is None:
+        return index
+    if instruments is None:
+        return pd.Index(days, name="datetime")
+    return pd.MultiIndex.from_arrays([days, instruments], names=["datetime", "instrument"])
+
+
+def _evenly(n: int, most: int) -> np.ndarray:
+    return np.unique(np.linspace(0, n - 1, most).round().astype(int))
