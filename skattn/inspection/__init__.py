@@ -2,6 +2,7 @@
 
 from skattn.inspection._attention import attention_weights
 from skattn.inspection._attention_display import AttentionDisplay
+from skattn.inspection._gradients import integrated_gradients
 from skattn.inspection._map import AttentionMap
 from skattn.inspection._permutation import permutation_importance
 from skattn.inspection._timeline import AttentionTimelineDisplay
@@ -15,5 +16,6 @@ __all__ = [
     "TrainingDisplay",
     "attention_weights",
     "epoch_values",
+    "integrated_gradients",
     "permutation_importance",
 ]
