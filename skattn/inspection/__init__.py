@@ -3,6 +3,7 @@
 from skattn.inspection._attention import attention_weights
 from skattn.inspection._attention_display import AttentionDisplay
 from skattn.inspection._gradients import integrated_gradients
+from skattn.inspection._importance_display import FeatureImportanceDisplay
 from skattn.inspection._map import AttentionMap
 from skattn.inspection._permutation import permutation_importance
 from skattn.inspection._timeline import AttentionTimelineDisplay
@@ -13,6 +14,7 @@ __all__ = [
     "AttentionDisplay",
     "AttentionMap",
     "AttentionTimelineDisplay",
+    "FeatureImportanceDisplay",
     "TrainingDisplay",
     "attention_weights",
     "epoch_values",

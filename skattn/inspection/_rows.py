@@ -38,8 +38,10 @@ class ModelRows:
     ----------
     model : estimator
         The regressor that predicts.
+    X : object
+        The rows after the steps of the pipeline.
     values : WindowArray, ndarray of shape (N, T, F), or table of N rows
-        The model's input.
+        The same, checked.
     fields : tuple
         Names of the fields of windows, or of the columns of a table.
     n_steps : int or None
@@ -69,8 +71,12 @@ class ModelRows:
         if instruments is None:
             found = (instruments_of(carrier) for carrier in (X, y))
             instruments = next((each for each in found if each is not None), None)
-        X = before_last_step(estimator, X)
+        self.X = X = before_last_step(estimator, X)
         self.whole_days = False
+        self.values: Any
+        self.days: Any
+        self.instruments: Any
+        self.n_steps: Any
         if isinstance(self.model, SequenceRegressor):
             samples = self.model.check_rows(X, days=known_days, instruments=instruments)
             self.values, self.days, self.instruments = samples.X, samples.days, samples.instruments

@@ -8,6 +8,8 @@ from scipy import stats
 
 from skattn.metrics import newey_west_error, usual_lags
 
+KEYS = ("mean", "standard_error")
+
 
 def mean_tests(daily: pd.DataFrame, lags: int | None = None) -> pd.DataFrame:
     """Test the mean of each column of daily values.
@@ -69,3 +71,20 @@ def holm(p: np.ndarray) -> np.ndarray:
     steps = p[order] * np.arange(len(order), 0, -1)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
     return corrected
+
+
+def by_quarter(daily: pd.DataFrame, lags: int | None = None) -> pd.DataFrame:
+    """Mean and standard error of each column by quarter.
+
+    Returns
+    -------
+    quarters : DataFrame
+        Columns of two levels: the column of ``daily``, and ``mean`` and ``standard_error``. Indexed
+        by the quarter.
+    """
+    found = {}
+    for quarter, days in daily.groupby(daily.index.to_period("Q")):
+        tests = mean_tests(days, lags)
+        found[quarter] = pd.concat([days.mean(), tests["standard_error"]], axis=1, keys=KEYS)
+    stacked = pd.concat(found, names=["quarter", daily.columns.name])
+    return stacked.unstack().swaplevel(axis=1)[daily.columns]

@@ -1,0 +1,187 @@
+"""The plots of which FeatureImportanceDisplay is made."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from skattn.inspection._agreement import LEVEL, read_span
+from skattn.utils import SEQUENTIAL, date_axis, line_style, set_title
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Fields or groups drawn at most, and labels of lags on an axis.
+FIELDS, LABELS = 40, 12
+LABELS_OF = {
+    "permutation": "importance (permutation)",
+    "integrated_gradients": "importance (gradients)",
+    "attention": "attention",
+}
+SHADES: dict[str, dict[str, Any]] = {
+    "attention, no importance": {"facecolor": "#d0d0d0", "hatch": "...."},
+    "importance, no attention": {"facecolor": "#f0e0b0", "hatch": "////"},
+}
+
+
+def as_grid(table: pd.DataFrame) -> pd.DataFrame | None:
+    """Lay groups out as fields by runs of lags, oldest first; None where they form no grid."""
+    fields, lags = table["field"].unique(), table["lags"].unique()
+    is_grid = len(fields) * len(lags) == len(table) and len(lags) > 1
+    if not is_grid or table.duplicated(["field", "lags"]).any():
+        return None
+    order = sorted(lags, key=lambda text: read_span(text).max(), reverse=True)
+    numbers = pd.Series(np.arange(len(table)), [table["field"], table["lags"]])
+    return numbers.unstack().loc[fields, order]
+
+
+def height_of(table: pd.DataFrame) -> float:
+    """Height of the plot of a table in inches."""
+    n_rows = len(table) if as_grid(table) is None else table["field"].nunique()
+    return 1.3 + 0.26 * max(4, min(n_rows, FIELDS))
+
+
+def draw_importance(ax: Axes, beside: Axes, *, table: pd.DataFrame, what: str) -> None:
+    """Draw a heat map of fields by lags, or bars, with stars at what is significant."""
+    grid = as_grid(table)
+    method = "Permutation within the day" if "p_holm" in table else "Integrated gradients"
+    is_marked = (table["p_holm"] < LEVEL).to_numpy() if "p_holm" in table else None
+    note = "" if is_marked is None else "; * p < 0.05 (Holm)"
+    if grid is None:
+        beside.set_axis_off()
+        shown = _draw_bars(ax, table, what, is_marked)
+        many = f", the {shown} largest of {len(table)}" if shown < len(table) else ""
+        set_title(ax, f"{method}: importance of the groups{many}{note}")
+        return
+    values = table["importance"].to_numpy()[grid]
+    n_fields = len(grid)
+    if n_fields > FIELDS:
+        top = np.sort(np.argsort(-values.sum(axis=1), kind="stable")[:FIELDS])
+        grid, values = grid.iloc[top], values[top]
+    low, high = min(0.0, np.nanmin(values)), np.nanmax(values)
+    image = ax.imshow(values, cmap=SEQUENTIAL, vmin=low, vmax=max(high, low + 1e-12), aspect="auto")
+    figure: Any = ax.get_figure(root=True)
+    figure.colorbar(image, cax=beside, label=what)
+    if is_marked is not None:
+        for row, column in np.argwhere(is_marked[grid]):
+            is_dark = values[row, column] < (low + high) / 2
+            color = "white" if is_dark else "black"
+            ax.text(column, row, "*", ha="center", va="center", color=color, fontsize="large")
+    ax.set_yticks(range(len(grid)), [_short(name) for name in grid.index])
+    _label_lags(ax, list(grid.columns))
+    many = f", {FIELDS} of {n_fields} fields" if n_fields > FIELDS else ""
+    set_title(ax, f"{method}: importance by field and lag{many}{note}")
+
+
+def _draw_bars(ax: Axes, table: pd.DataFrame, what: str, is_marked: np.ndarray | None) -> int:
+    """Draw the largest groups, the largest on top, with 1.96 standard errors."""
+    order = np.argsort(-table["importance"].to_numpy(), kind="stable")[:FIELDS]
+    values = table["importance"].to_numpy()[order]
+    errors = table["standard_error"].to_numpy()[order] if "standard_error" in table else None
+    bounds = None if errors is None else 1.96 * np.nan_to_num(errors)
+    ax.barh(range(len(order)), values, xerr=bounds, **_bar_style())
+    ax.axvline(0, color="black", linewidth=0.8)
+    names = [_short(table.index[place]) for place in order]
+    if is_marked is not None:
+        stars = np.where(is_marked[order], " *", "")
+        names = [f"{name}{star}" for name, star in zip(names, stars, strict=True)]
+    ax.set_yticks(range(len(order)), names)
+    ax.set_ylim(len(order) - 0.4, -0.6)
+    ax.set_xlabel(what)
+    return len(order)
+
+
+def _bar_style() -> dict[str, Any]:
+    return {"color": line_style(0)["color"], "error_kw": {"elinewidth": 1, "ecolor": "#666666"}}
+
+
+def draw_profile(ax: Axes, beside: Axes, *, table: pd.DataFrame, agreement: pd.Series) -> None:
+    """Draw importance and attention by run of lags, and shade where both disagree."""
+    from matplotlib.patches import Patch
+
+    beside.set_axis_off()
+    handles: list[Any] = []
+    for name, style in SHADES.items():
+        places = np.flatnonzero(table["disagrees"] == name)
+        for place in places:
+            ax.axvspan(place - 0.5, place + 0.5, edgecolor="white", linewidth=0, **style)
+        if len(places):
+            handles.append(Patch(label=name, edgecolor="white", **style))
+    lines = [name for name in ("attention", "permutation", "integrated_gradients") if name in table]
+    for number, name in enumerate(lines):
+        style = {**line_style(number), "marker": "os^"[number]}
+        handles += ax.plot(range(len(table)), table[name], label=LABELS_OF[name], **style)
+    ax.axhline(1, color="grey", linewidth=0.8)
+    _label_lags(ax, list(table.index))
+    ax.set_xlim(-0.5, len(table) - 0.5)
+    ax.set_ylabel("share of a lag\n(1: all lags alike)")
+    _legend_below(ax, handles)
+    numbers = [
+        f"{rho:.2f}" if len(agreement) == 1 else f"{rho:.2f} ({name.replace('_', ' ')})"
+        for name, rho in agreement.items()
+        if not np.isnan(rho)
+    ]
+    found = f": rank correlation with importance {', '.join(numbers)}" if numbers else ""
+    set_title(ax, f"Attention by lag is not explanation{found}")
+
+
+def draw_quarters(
+    ax: Axes, beside: Axes, *, quarters: pd.DataFrame, groups: list, what: str
+) -> None:
+    """Draw the mean drop by quarter with bands of 1.96 standard errors."""
+    beside.set_axis_off()
+    # The middle of the quarter.
+    days = quarters.index.start_time + (quarters.index.end_time - quarters.index.start_time) / 2
+    for number, group in enumerate(groups):
+        mean = quarters[group]["mean"].to_numpy()
+        band = 1.96 * quarters[group]["standard_error"].to_numpy()
+        style = line_style(number)
+        ax.plot(days, mean, marker="os^Dv"[number], markersize=4, label=_short(group), **style)
+        if len(days) == 1:
+            ax.errorbar(days, mean, yerr=np.nan_to_num(band), color=style["color"], capsize=3)
+        else:
+            ax.fill_between(days, mean - band, mean + band, color=style["color"], alpha=0.15)
+    ax.axhline(0, color="grey", linewidth=0.8)
+    ax.set_ylabel(textwrap.fill(what, 20))
+    date_axis(ax)
+    _legend_below(ax, ax.get_legend_handles_labels()[0])
+    many = f" of the {len(groups)} most important groups" if len(groups) > 1 else ""
+    set_title(ax, f"Importance{many} by quarter, ±1.96 standard errors")
+
+
+def _label_lags(ax: Axes, names: list[str]) -> None:
+    """Label runs of lags, as many as fit."""
+    step = -(-len(names) // LABELS)
+    # The latest lag is labelled in any case.
+    places = np.arange(len(names) - 1, -1, -step)[::-1]
+    ax.set_xticks(places, [names[place] for place in places])
+    ax.set_xlabel("lag (steps back; 0 is the latest)")
+
+
+def _legend_below(ax: Axes, handles: list) -> None:
+    """Put the legend below the axes, in as many columns as fit."""
+    from matplotlib.transforms import ScaledTranslation
+
+    figure: Any = ax.get_figure(root=True)
+    n_columns = max(1, int(ax.bbox.width / figure.dpi / 1.9))
+    # Below the labels of the axis, which take about 40 points.
+    below = ScaledTranslation(0, -40 / 72, figure.dpi_scale_trans)
+    ax.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(0, 0),
+        bbox_transform=ax.transAxes + below,
+        borderaxespad=0,
+        ncols=n_columns,
+        fontsize="small",
+        frameon=False,
+    )
+
+
+def _short(name: Any) -> str:
+    return (
+        textwrap.shorten(str(name), 24, placeholder="...") if " " in str(name) else str(name)[:24]
+    )
