@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 from sklearn.utils import Bunch
 
+from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
 from skattn.inspection._rows import ModelRows, count_rows, spread
 from skattn.parameters import as_floats, check_value
@@ -124,12 +125,29 @@ def integrated_gradients(
         step = max(1, WINDOWS // n_steps)
         units = [ordered[places[first : first + step]] for first in range(0, taken, step)]
     zero = _read_baseline(baseline, rows, np.concatenate(units))
+    absolute, signed, error = _attribute_units(model, rows, units, zero, n_steps)
+    n_rows = sum(map(len, units))
+    return Bunch(
+        importance=_frame(absolute / n_rows, rows),
+        signed=_frame(signed / n_rows, rows),
+        error=error,
+        n_samples=n_rows,
+    )
+
+
+@torch.inference_mode(False)
+def _attribute_units(
+    model: SequenceRegressor,
+    rows: ModelRows,
+    units: list[np.ndarray],
+    zero: np.ndarray,
+    n_steps: int,
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Sum attributions over rows, without and with their sign; and the error of their sums."""
     explain = _explain_day if rows.whole_days else _explain_rows
-    # A copy whose weights need no gradients.
-    net = model.net_.snapshot()
-    net.module_.eval().requires_grad_(False)
-    shape = zero.shape
-    absolute, signed, misses, changes = np.zeros(shape), np.zeros(shape), [], []
+    net = model.net_
+    net.module_.eval()
+    absolute, signed, misses, changes = np.zeros(zero.shape), np.zeros(zero.shape), [], []
     for unit in units:
         attributed, sign, change = explain(net, rows.samples(unit), zero, n_steps)
         absolute += np.abs(attributed).sum(axis=0)
@@ -137,14 +155,8 @@ def integrated_gradients(
         sums = attributed.sum(axis=(1, 2))
         misses.append(np.abs((sums.sum() if rows.whole_days else sums) - change).max())
         changes.append(np.abs(change).mean())
-    n_rows = sum(map(len, units))
     scale = np.mean(changes)
-    return Bunch(
-        importance=_frame(absolute / n_rows, rows),
-        signed=_frame(signed / n_rows, rows),
-        error=float(max(misses) / scale) if scale else 0.0,
-        n_samples=n_rows,
-    )
+    return absolute, signed, float(max(misses) / scale) if scale else 0.0
 
 
 def _import_captum() -> Any:
@@ -239,7 +251,7 @@ def _attribute(
         return compute(x=x, **dict(zip(tensors, beside, strict=True)))
 
     # cuDNN computes no gradients of recurrent layers that are not in training.
-    with torch.inference_mode(False), torch.backends.cudnn.flags(enabled=False):
+    with torch.backends.cudnn.flags(enabled=False):
         attributed = _import_captum()(forward).attribute(
             x,
             torch.from_numpy(zero).to(x),

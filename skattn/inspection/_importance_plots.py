@@ -14,8 +14,8 @@ from skattn.utils import SEQUENTIAL, date_axis, line_style, set_title
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Fields or groups drawn at most, and labels of lags on an axis.
-FIELDS, LABELS = 40, 12
+# Fields and groups drawn at most, and labels of lags on an axis.
+FIELDS, BARS, LABELS = 40, 20, 12
 LABELS_OF = {
     "permutation": "importance (permutation)",
     "integrated_gradients": "importance (gradients)",
@@ -40,8 +40,9 @@ def as_grid(table: pd.DataFrame) -> pd.DataFrame | None:
 
 def height_of(table: pd.DataFrame) -> float:
     """Height of the plot of a table in inches."""
-    n_rows = len(table) if as_grid(table) is None else table["field"].nunique()
-    return 1.3 + 0.26 * max(4, min(n_rows, FIELDS))
+    is_grid = as_grid(table) is not None
+    n_rows = min(table["field"].nunique(), FIELDS) if is_grid else min(len(table), BARS)
+    return 1.3 + 0.26 * max(4, n_rows)
 
 
 def draw_importance(ax: Axes, beside: Axes, *, table: pd.DataFrame, what: str) -> None:
@@ -64,7 +65,7 @@ def draw_importance(ax: Axes, beside: Axes, *, table: pd.DataFrame, what: str) -
     low, high = min(0.0, np.nanmin(values)), np.nanmax(values)
     image = ax.imshow(values, cmap=SEQUENTIAL, vmin=low, vmax=max(high, low + 1e-12), aspect="auto")
     figure: Any = ax.get_figure(root=True)
-    figure.colorbar(image, cax=beside, label=what)
+    figure.colorbar(image, cax=beside, label=textwrap.fill(what, 20))
     if is_marked is not None:
         for row, column in np.argwhere(is_marked[grid]):
             is_dark = values[row, column] < (low + high) / 2
@@ -78,7 +79,7 @@ def draw_importance(ax: Axes, beside: Axes, *, table: pd.DataFrame, what: str) -
 
 def _draw_bars(ax: Axes, table: pd.DataFrame, what: str, is_marked: np.ndarray | None) -> int:
     """Draw the largest groups, the largest on top, with 1.96 standard errors."""
-    order = np.argsort(-table["importance"].to_numpy(), kind="stable")[:FIELDS]
+    order = np.argsort(-table["importance"].to_numpy(), kind="stable")[:BARS]
     values = table["importance"].to_numpy()[order]
     errors = table["standard_error"].to_numpy()[order] if "standard_error" in table else None
     bounds = None if errors is None else 1.96 * np.nan_to_num(errors)
@@ -138,18 +139,25 @@ def draw_quarters(
     for number, group in enumerate(groups):
         mean = quarters[group]["mean"].to_numpy()
         band = 1.96 * quarters[group]["standard_error"].to_numpy()
-        style = line_style(number)
-        ax.plot(days, mean, marker="os^Dv"[number], markersize=4, label=_short(group), **style)
+        style = {**line_style(number), "marker": "os^Dv"[number], "markersize": 4}
         if len(days) == 1:
-            ax.errorbar(days, mean, yerr=np.nan_to_num(band), color=style["color"], capsize=3)
+            # One quarter: points with bars, side by side.
+            ax.errorbar(
+                [number], mean, np.nan_to_num(band), capsize=3, label=_short(group), **style
+            )
         else:
+            ax.plot(days, mean, label=_short(group), **style)
             ax.fill_between(days, mean - band, mean + band, color=style["color"], alpha=0.15)
+    if len(days) == 1:
+        ax.set_xticks([(len(groups) - 1) / 2], [str(quarters.index[0])])
+        ax.set_xlim(-1, len(groups))
+    else:
+        date_axis(ax)
     ax.axhline(0, color="grey", linewidth=0.8)
     ax.set_ylabel(textwrap.fill(what, 20))
-    date_axis(ax)
     _legend_below(ax, ax.get_legend_handles_labels()[0])
-    many = f" of the {len(groups)} most important groups" if len(groups) > 1 else ""
-    set_title(ax, f"Importance{many} by quarter, ±1.96 standard errors")
+    many = f"the {len(groups)} largest groups, " if len(groups) > 1 else ""
+    set_title(ax, f"Importance by quarter: {many}±1.96 standard errors")
 
 
 def _label_lags(ax: Axes, names: list[str]) -> None:

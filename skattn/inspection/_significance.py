@@ -29,11 +29,12 @@ def mean_tests(daily: pd.DataFrame, lags: int | None = None) -> pd.DataFrame:
 
     Notes
     -----
-    The t-value has no correction for small samples; ``p`` has two. Bartlett's weights lower the
-    variance of values that overlap for as many days as there are lags: its expectation is the
-    ratio of the sums of squared weights and of weights. Subtracting the mean lowers the variance,
-    too. The t-value is divided by the root of both, and compared with Student's distribution with
-    as many degrees of freedom as the variance estimate has.
+    The t-value has no correction for small samples; ``p`` has two. Newey and West's variance is too
+    small where values overlap for as many days as there are lags, and where the days are few. The
+    t-value is divided by the root of what the variance is expected to lack, and compared with
+    Student's distribution with the degrees of freedom of the variance. Without overlap this is the
+    t-test. With overlap, ``p`` is NaN below ``4 * (lags + 1)`` days, which leave too few degrees of
+    freedom.
     """
     rows = [_test_mean(daily[name].to_numpy(dtype=float), lags) for name in daily.columns]
     tests = pd.DataFrame(rows, daily.columns, ["standard_error", "t", "p"], dtype=float)
@@ -54,14 +55,30 @@ def _test_mean(values: np.ndarray, lags: int | None) -> tuple[float, float, floa
         return (
             (0.0, 0.0, 1.0) if mean == 0 else (0.0, np.copysign(np.inf, mean), 2.0 ** (1 - n_days))
         )
-    weights = np.arange(1, lags + 1) / (lags + 1)
-    pairs = [np.count_nonzero(known[lag:] & known[:-lag]) for lag in range(lags, 0, -1)]
-    total = n_days + 2 * float(weights @ pairs)
-    squares = n_days + 2 * float(weights**2 @ pairs)
-    inflation = total / squares / (1 - total / n_days**2)
-    freedom = n_days**2 / squares - 1
+    inflation, freedom = _of_overlap(known, lags)
     t = mean / error
+    if lags and n_days < 4 * (lags + 1):
+        return error, t, np.nan
     return error, t, float(2 * stats.t.sf(abs(t) / np.sqrt(inflation), freedom))
+
+
+def _of_overlap(known: np.ndarray, lags: int) -> tuple[float, float]:
+    """How much Newey and West's variance falls short, and its degrees of freedom.
+
+    The values are taken to overlap as returns of ``lags + 1`` days do, so that their
+    autocorrelations equal Bartlett's weights.
+    """
+    n_days = np.count_nonzero(known)
+    # From the largest lag down to 1.
+    weights = np.arange(1, lags + 1) / (lags + 1)
+    pairs = np.array([np.count_nonzero(known[k:] & known[:-k]) for k in range(lags, 0, -1)])
+    shares = weights * pairs / n_days
+    true = 1 + 2 * shares.sum()
+    expected = 1 + 2 * float(weights @ shares)
+    both_sides = np.concatenate([shares, [1.0], shares[::-1]])
+    spread = (np.convolve(both_sides, both_sides) ** 2).sum()
+    # Subtracting the mean takes the variance of the mean away.
+    return true / (expected - true**2 / n_days), n_days * expected**2 / spread - 1
 
 
 def holm(p: np.ndarray) -> np.ndarray:
