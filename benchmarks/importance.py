@@ -4,7 +4,7 @@
 
 A pipeline of Alpha360 windows (60 x 6), RobustZScore and an ALSTM of the default size is trained for
 an epoch. Every field in six runs of lags is permuted within the day, 36 groups; then the predictions
-of 2,000 rows are attributed by integrated gradients.
+of 1,000 rows are attributed by integrated gradients.
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ def main() -> None:
             random_state=0,
         )
         errors = result.table["standard_error"]
-        print(f"  {len(result.daily)} days, standard error {errors.min():.4f} to {errors.max():.4f}")
-    report("integrated gradients, 32 steps, max_samples=2,000", integrated_gradients)
+        print(
+            f"  {len(result.daily)} days, standard error {errors.min():.4f} to {errors.max():.4f}"
+        )
+    report("integrated gradients, 32 steps, max_samples=1,000", integrated_gradients)
     print(describe_machine("captum"))
 
 

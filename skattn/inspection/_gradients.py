@@ -27,7 +27,7 @@ def integrated_gradients(
     *,
     baseline: Any = None,
     n_steps: int = 32,
-    max_samples: float = 2_000,
+    max_samples: float = 1_000,
     days: Any = None,
     instruments: Any = None,
 ) -> Bunch:
@@ -51,7 +51,7 @@ def integrated_gradients(
         mean of the windows that are explained.
     n_steps : int, default=32
         Points on the line. More points lower ``error``.
-    max_samples : int or float in (0, 1], default=2_000
+    max_samples : int or float in (0, 1], default=1_000
         Number of rows, or share of the rows, that are explained, evenly spaced over time. For
         models that look across stocks these are whole days, at least one. Each row costs
         ``n_steps`` forward and backward passes.

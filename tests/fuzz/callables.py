@@ -408,6 +408,15 @@ def label_and_metric_cases() -> Iterator[Case]:
             is_slow=name != "ic_scorer",
         )
 
+    yield Case(
+        "skattn.metrics.newey_west_error",
+        "newey_west_error",
+        metrics.newey_west_error,
+        data(values=lambda: series().to_numpy(), lags=1),
+        {"values": "array"},
+    )
+    yield Case("skattn.metrics.usual_lags", "usual_lags", metrics.usual_lags, data(n_days=100))
+
     def display(**k):
         metrics.SignalDisplay(**k).plot("monthly_ic")
 
@@ -871,6 +880,7 @@ def model_cases() -> Iterator[Case]:
         lambda folder: {**vars_of_timeline(), "ax": None},
     )
     yield from training_display_cases()
+    yield from importance_cases()
 
 
 def training_display_cases() -> Iterator[Case]:
@@ -941,6 +951,47 @@ def training_log() -> Any:
     monitor = ScoringMonitor(scoring=inspection.epoch_values)
     small_gru().set_callbacks(monitor).fit(cube(), series())
     return monitor.get_logs()
+
+
+def importance_cases() -> Iterator[Case]:
+    rows = {"X": cube, "days": days, "instruments": stock_names}
+    kinds = {"X": "array", "y": "series", "days": "array", "instruments": "array"}
+    words = {"X": (*ROWS, "y"), "y": LABELS, "days": (*DAYS, "day"), "instruments": ROWS}
+    words["estimator"] = ("regressor", "instance")
+    # Instruments that cannot be shown are never shown.
+    excused = frozenset({"instruments-rows: object with broken repr"})
+    permuted = {"groups": 2, "scoring": "rank_ic", "n_repeats": 1, "max_samples": 6}
+    permuted |= {"random_state": 0}
+    attributed = {"baseline": None, "n_steps": 2, "max_samples": 6}
+    yield Case(
+        "skattn.inspection.permutation_importance",
+        "permutation_importance",
+        inspection.permutation_importance,
+        data(estimator=lambda: fitted("gru"), y=series, **rows, **permuted),
+        kinds,
+        words,
+        excused=excused | {"n_repeats-2**31-1"},
+    )
+    yield Case(
+        "skattn.inspection.integrated_gradients",
+        "integrated_gradients",
+        inspection.integrated_gradients,
+        data(estimator=lambda: fitted("gru"), **rows, **attributed),
+        kinds,
+        words,
+        excused=excused,
+    )
+    drawn = {**permuted, **attributed, "method": "both", "kind": "map", "ax": None}
+    yield Case(
+        "skattn.inspection.FeatureImportanceDisplay",
+        "FeatureImportanceDisplay.from_estimator",
+        inspection.FeatureImportanceDisplay.from_estimator,
+        data(estimator=lambda: fitted("gru"), y=series, **rows, **drawn),
+        kinds,
+        words,
+        is_slow=True,
+        excused=excused | {"n_repeats-2**31-1"},
+    )
 
 
 def rows_of_fit() -> dict[str, Any]:
@@ -1305,6 +1356,32 @@ def other_cases() -> Iterator[Case]:
         {"X": "array", "days": "array", "instruments": "array"},
         {"X": ROWS, "days": DAYS, "estimator": ("regressor", "instance"), "select": ("axes",)},
         is_slow=True,
+    )
+
+    def importance(**k):
+        made = inspection.FeatureImportanceDisplay(**k)
+        return made.plot(), made.agreement
+
+    groups = pd.Index(["a 1", "a 0"], name="group")
+    importances = {"field": "a", "lags": ["1", "0"], "importance": [0.1, 0.2], "p_holm": 0.01}
+    yield Case(
+        "skattn.inspection.FeatureImportanceDisplay",
+        "FeatureImportanceDisplay",
+        importance,
+        data(
+            permutation=pd.DataFrame(importances, groups),
+            gradients=pd.DataFrame(importances, groups),
+            daily=pd.DataFrame(1.0, pd.bdate_range("2024-01-01", periods=9), groups),
+            attention=pd.Series([0.5, 0.5], pd.RangeIndex(1, -1, -1)),
+            overlap=0,
+            scoring="rank_ic",
+        ),
+    )
+    yield Case(
+        "skattn.inspection.FeatureImportanceDisplay",
+        "FeatureImportanceDisplay.plot",
+        inspection.FeatureImportanceDisplay(permutation=pd.DataFrame(importances, groups)).plot,
+        data(kind="map", ax=None),
     )
     yield Case(
         "skattn.ModelSpec",
