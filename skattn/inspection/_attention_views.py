@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from skattn.inspection import _attention_tables as tables
-from skattn.inspection._map import AttentionMap
 from skattn.inspection._drawn_rows import rows_of_day
+from skattn.inspection._map import AttentionMap
 from skattn.parameters import check_value, shown
 
 # Bins of rows, and quantiles, that a heat map can show; panels that a page can hold.

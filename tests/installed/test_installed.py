@@ -16,7 +16,11 @@ from sklearn.pipeline import Pipeline
 import skattn
 from skattn.compose import CrossSectionalTarget
 from skattn.datasets import make_market
-from skattn.inspection import AttentionTimelineDisplay, attention_weights
+from skattn.inspection import (
+    AttentionTimelineDisplay,
+    FeatureImportanceDisplay,
+    attention_weights,
+)
 from skattn.metrics import rank_ic_scorer
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.preprocessing import Alpha158, RobustZScore, RollingWindow
@@ -134,6 +138,27 @@ def test_no_timeline_without_lags(market):
         AttentionTimelineDisplay.from_estimator(
             model, market.ohlcv, market.ohlcv.index[0][1], ohlcv=market.ohlcv
         )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_importance_beside_attention(market, name):
+    pytest.importorskip("captum")
+    pytest.importorskip("matplotlib").use("agg")
+    model = pipeline(small(name)).fit(market.ohlcv, market.label)
+    display = FeatureImportanceDisplay.from_estimator(
+        model,
+        market.ohlcv,
+        market.label,
+        method="both",
+        groups=2,
+        random_state=0,
+        max_samples=200,
+        n_steps=4,
+    )
+    assert np.isfinite(display.permutation["importance"]).all()
+    assert (display.gradients["importance"] >= 0).all()
+    has_lags = name in ("alstm", "localformer", "master", "transformer")
+    assert (display.attention is not None) == has_lags
 
 
 @pytest.mark.parametrize("name", DISTRIBUTIONS)

@@ -13,7 +13,7 @@ from skattn_gats import skattn_models
 from skattn_gats.model import GATs, GATsRegressor
 
 import skattn
-from skattn.inspection import attention_weights
+from skattn.inspection import attention_weights, integrated_gradients, permutation_importance
 
 HERE = Path(__file__).resolve().parent
 CHECKPOINTS = HERE.parents[3] / "shared" / "data" / "qlib_checkpoints"
@@ -117,6 +117,17 @@ def test_attention_is_labelled_by_instrument(rnn):
         rows = context["days"] == day
         there = peers.columns.isin(context["instruments"][rows])
         assert (peers.loc[rows].notna() == there).all(axis=None)
+
+
+def test_importance_finds_the_planted_cell():
+    # The label is the first field of the latest step.
+    model, X, context = fit_days([9] * 24, max_epochs=6, lr=0.02, hidden_size=8)
+    table = permutation_importance(model, X, X[:, -1, 0], random_state=0, **context).table
+    assert table["importance"].idxmax() == "x0 0"
+    assert table.loc["x0 0", "p_holm"] < 0.01
+    result = integrated_gradients(model, X, **context)
+    assert result.importance.stack().idxmax() == ("x0", 0)
+    assert result.error < 0.05
 
 
 @pytest.mark.parametrize("days_per_batch", [1, 3])

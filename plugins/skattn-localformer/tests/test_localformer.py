@@ -13,7 +13,7 @@ from skattn_localformer import skattn_models
 from skattn_localformer.model import Localformer, LocalformerRegressor
 
 import skattn
-from skattn.inspection import attention_weights
+from skattn.inspection import FeatureImportanceDisplay, attention_weights
 
 HERE = Path(__file__).resolve().parent
 MODELS = {"localformer": LocalformerRegressor}
@@ -107,3 +107,20 @@ def test_the_readme_runs(monkeypatch):
     exec(code, names)
     assert len(names["signal"]) == len(names["market"].ohlcv)
     assert_allclose(names["layers"].values.sum(-1), 1, atol=1e-5)
+
+
+def test_importance_beside_attention():
+    pytest.importorskip("matplotlib").use("agg")
+    rng = np.random.default_rng(0)
+    days = np.repeat(np.arange(40).astype("datetime64[D]"), 10)
+    names = np.tile([f"S{i}" for i in range(10)], 40)
+    X = rng.normal(size=(400, 5, 2)).astype(np.float32)
+    y = X[:, -2, 1]
+    model = small(max_epochs=15, lr=0.01, early_stopping=False).fit(X, y, days=days)
+    display = FeatureImportanceDisplay.from_estimator(
+        model, X, y, days=days, instruments=names, method="both", random_state=0
+    )
+    assert display.permutation["importance"].idxmax() == "x1 1"
+    assert display.gradients["importance"].idxmax() == "x1 1"
+    assert_allclose(display.attention.sum(), 1, atol=1e-5)
+    assert display.agreement.between(-1, 1).all()

@@ -14,7 +14,10 @@ from skattn_master import MASTERRegressor
 
 import skattn
 from skattn import WindowArray
-from skattn.inspection import attention_weights
+from skattn.inspection import (
+    FeatureImportanceDisplay,
+    attention_weights,
+)
 from skattn.testing import check_model
 
 SHARED = Path(__file__).resolve().parents[4] / "shared" / "data" / "master_checkpoint"
@@ -201,6 +204,27 @@ def test_without_market_columns_the_gate_is_the_same_for_all_rows():
 def test_long_windows_have_positions():
     assert MASTERRegressor(**SMALL).build_module(130, 9).layers[1].pe.shape == (130, 8)
     assert MASTERRegressor(**SMALL).build_module(8, 9).layers[1].pe.shape == (100, 8)
+
+
+def test_importance_beside_attention():
+    pytest.importorskip("matplotlib").use("agg")
+    X, y = windows_and_labels()
+    model = MASTERRegressor(
+        **SMALL, t_dropout=0.0, s_dropout=0.0, lr=0.01, max_epochs=15, random_state=0
+    ).fit(X, y)
+    display = FeatureImportanceDisplay.from_estimator(
+        model, X, y, method="both", random_state=0, n_steps=16
+    )
+    assert display.permutation["importance"].idxmax() == "x0 0"
+    assert display.gradients["importance"].idxmax() == "x0 0"
+    # Of the two maps over steps, the one that the prediction reads.
+    aggregation = attention_weights(model, X).aggregation
+    assert_allclose(display.attention, aggregation.mean(), rtol=1e-4)
+    # The market is read at the latest step only.
+    unread = display.permutation["field"].isin(X.fields[N_OWN:])
+    unread &= display.permutation["lags"] != "0"
+    assert (display.permutation.loc[unread, "importance"] == 0).all()
+    assert (display.gradients.loc[unread, "importance"] == 0).all()
 
 
 @pytest.mark.parametrize("n_features", [1, 20, 21])
