@@ -2,9 +2,9 @@
 
     python benchmarks/importance.py [--stocks 200] [--days 500] [--max-samples N]
 
-A pipeline of Alpha360 windows (60 x 6), RobustZScore and an ALSTM of the default size is trained for
-an epoch. Every field in six runs of lags is permuted within the day, 36 groups; then the predictions
-of 1,000 rows are attributed by integrated gradients.
+A pipeline of Alpha360 windows (60 x 6), RobustZScore and an ALSTM of the default size is trained
+for an epoch. Every field in six runs of lags is permuted within the day, 36 groups; then the
+predictions of 1,000 rows are attributed by integrated gradients.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def main() -> None:
     )
     parser.add_argument("--stocks", type=int, default=200)
     parser.add_argument("--days", type=int, default=500)
-    parser.add_argument("--max-samples", type=int, nargs="*", default=[15_000])
+    parser.add_argument("--max-samples", type=int, nargs="*", default=[10_000])
     arguments = parser.parse_args()
     market = make_market(arguments.stocks, arguments.days, random_state=0)
     model = ALSTMRegressor(max_epochs=1, random_state=0)

@@ -109,7 +109,8 @@ def _disagrees(table: pd.DataFrame) -> np.ndarray:
     """Name the runs that have attention or importance without the other."""
     if "p_holm" in table:
         matters = ((table["p_holm"] < LEVEL) & (table["permutation"] > 0)).to_numpy()
-        is_idle = ~matters
+        # Few days leave the importance unknown.
+        is_idle = ~matters & table["p_holm"].notna().to_numpy()
     else:
         name = "permutation" if "permutation" in table else "integrated_gradients"
         matters = (table[name] > MARGIN).to_numpy()

@@ -228,7 +228,6 @@ def _predict_both(
     net: SequenceNet, samples: Samples, zero: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Predict rows, and the same rows with the baseline for their windows."""
-    # Missing values raise here, by the name of the row.
     predicted = predict_rows(net, samples)
     windows = np.repeat(zero[None], len(samples), axis=0)
     of_base = Samples(windows, samples.y, samples.days, samples.instruments)

@@ -30,7 +30,7 @@ def permutation_importance(
     groups: Any = None,
     scoring: str = "rank_ic",
     n_repeats: int = 1,
-    max_samples: float = 15_000,
+    max_samples: float = 10_000,
     random_state: Any = None,
     days: Any = None,
     instruments: Any = None,
@@ -69,11 +69,11 @@ def permutation_importance(
         Correlation by day between predictions and labels.
     n_repeats : int, default=1
         Times that each group is permuted. The daily drops are averages over them.
-    max_samples : int or float in (0, 1], default=15_000
+    max_samples : int or float in (0, 1], default=10_000
         Number of rows, or share of the rows, that are scored: whole days, evenly spaced over time,
         at least one. Each group costs a prediction of all of them: by default, 36 groups take
-        555,000 predictions, half a minute for an ALSTM on two cores. The standard error tells what
-        the sample leaves open.
+        370,000 predictions, less than a minute for an ALSTM on two cores. The standard error tells
+        what the sample leaves open.
     random_state : int, RandomState or None, default=None
         Seed. The order of a day depends on the seed, the day and the repeat alone: neither on the
         order of the rows of X (where the instruments are known) nor on the other groups and days.

@@ -12,7 +12,7 @@ from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import before_last_step, last_step
 from skattn.panel import WindowArray, days_of, instruments_of
 from skattn.parameters import as_array, check_numbers, check_value, shown
-from skattn.training import Samples, predict_rows
+from skattn.training import Samples, check_finite, predict_rows
 
 # Rows gathered at a time have at most this many values: 16 MB, and the same again while predicted.
 CELLS = 2**22
@@ -127,8 +127,11 @@ class ModelRows:
             return self.values.iloc[rows].copy()
         is_lazy = isinstance(self.values, WindowArray)
         gathered = self.values.gather(rows) if is_lazy else self.values[rows]
-        is_ours = isinstance(self.model, SequenceRegressor)
-        return gathered.astype(np.float32, copy=False) if is_ours else gathered
+        if isinstance(self.model, SequenceRegressor):
+            gathered = gathered.astype(np.float32, copy=False)
+            # Here and not while predicting, where a row's number is its place in the chunk.
+            check_finite(gathered, self.values, rows, "X")
+        return gathered
 
     def predict(self, gathered: Any, rows: np.ndarray) -> np.ndarray:
         """Predict gathered rows, changed or not."""
@@ -139,7 +142,7 @@ class ModelRows:
     def samples(self, rows: np.ndarray, gathered: np.ndarray | None = None) -> Samples:
         """Make samples of some rows, for a skattn regressor."""
         return Samples(
-            self.values[rows] if gathered is None else gathered,
+            self.gather(rows) if gathered is None else gathered,
             np.full(len(rows), np.nan, dtype=np.float32),
             None if self.days is None else self.days[rows],
             None if self.instruments is None else self.instruments[rows],

@@ -17,6 +17,7 @@ from skattn.training.samples import FitData, Samples
 from skattn.training.seeding import draw_seed, lending, seeded
 from skattn.training.side_inputs import SideInputs, check_side_inputs
 from skattn.training.validation import (
+    check_finite,
     make_samples,
     refuse_flat_windows,
     to_float32,
@@ -43,6 +44,7 @@ __all__ = [
     "TrainingParameters",
     "attention_maps",
     "best_epoch",
+    "check_finite",
     "check_side_inputs",
     "chronological_holdout",
     "draw_seed",

@@ -112,6 +112,18 @@ def test_agreement_and_where_both_disagree():
     assert flat.plot().ax_[1].get_title() == "Attention by lag is not explanation"
 
 
+def test_few_days_leave_importance_unknown():
+    table = make_table([0.1, 0.0, 0.05, -0.01, 0.0], np.nan)
+    daily = pd.DataFrame(0.1, pd.bdate_range("2024-01-01", periods=3), table.index)
+    attention = pd.Series([0.05, 0.4, 0.3, 0.05, 0.1, 0.1], pd.RangeIndex(5, -1, -1))
+    display = FeatureImportanceDisplay(
+        permutation=table, daily=daily, attention=attention, overlap=4
+    )
+    assert display.by_lag["p_holm"].isna().all()
+    assert (display.by_lag["disagrees"] == "").all()
+    assert len(display.plot().ax_) == 3
+
+
 @pytest.mark.parametrize("name", ["gru", "sfm", "hist"])
 @pytest.mark.filterwarnings("ignore:.*belong to no concept:UserWarning")
 def test_models_without_attention_over_lags(stock_days, name: str):
