@@ -1,14 +1,14 @@
 """Inspection of fitted models."""
 
-from skattn.inspection._attention import attention_weights
-from skattn.inspection._attention_display import AttentionDisplay
-from skattn.inspection._gradients import integrated_gradients
-from skattn.inspection._importance_display import FeatureImportanceDisplay
-from skattn.inspection._map import AttentionMap
-from skattn.inspection._permutation import permutation_importance
-from skattn.inspection._timeline import AttentionTimelineDisplay
-from skattn.inspection._training import TrainingDisplay
-from skattn.inspection._training_history import epoch_values
+from skattn.inspection._attention.display import AttentionDisplay
+from skattn.inspection._attention.map import AttentionMap
+from skattn.inspection._attention.weights import attention_weights
+from skattn.inspection._importance.display import FeatureImportanceDisplay
+from skattn.inspection._importance.gradients import integrated_gradients
+from skattn.inspection._importance.permutation import permutation_importance
+from skattn.inspection._timeline.display import AttentionTimelineDisplay
+from skattn.inspection._training.display import TrainingDisplay
+from skattn.inspection._training.history import epoch_values
 
 __all__ = [
     "AttentionDisplay",

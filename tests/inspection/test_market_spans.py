@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.stats import binom
 
-from skattn.inspection._market_spans import (
+from skattn.inspection._timeline.market_spans import (
     attention_by_date,
     compare_days,
     compare_market,

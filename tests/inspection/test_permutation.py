@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from skattn import make_model
 from skattn.compose import CrossSectionalTarget
 from skattn.inspection import permutation_importance
-from skattn.inspection._groups import lag_runs, span
+from skattn.inspection._importance.groups import lag_runs, span
 from skattn.metrics import daily_ic, newey_west_error
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.preprocessing import Alpha360, RobustZScore
@@ -98,7 +98,7 @@ def test_the_order_of_rows_makes_no_difference(fitted, planted):
 def test_chunks_of_days(fitted, planted, monkeypatch):
     X, y = planted
     whole = permutation_importance(fitted, X, y, random_state=0)
-    monkeypatch.setattr("skattn.inspection._rows.CELLS", 300 * 18)
+    monkeypatch.setattr("skattn.inspection._importance.rows.CELLS", 300 * 18)
     pd.testing.assert_frame_equal(
         permutation_importance(fitted, X, y, random_state=0).daily, whole.daily
     )
@@ -338,7 +338,7 @@ def test_bad_rows(fitted, planted):
 @pytest.mark.parametrize("lazy", [True, False])
 def test_a_missing_value_is_named_by_its_row(fitted, planted, lazy, monkeypatch):
     X, y = planted
-    monkeypatch.setattr("skattn.inspection._rows.CELLS", 300 * 18)
+    monkeypatch.setattr("skattn.inspection._importance.rows.CELLS", 300 * 18)
     broken = np.asarray(X).copy()
     broken[1105, 0, 0] = np.nan
     where = r"row 1105, \(Timestamp\(.*'S05'\)" if lazy else "row 1105; 1 of"

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from statsmodels.stats.multitest import multipletests
 
 from skattn.inspection import permutation_importance
-from skattn.inspection._significance import by_quarter, holm, mean_tests
+from skattn.inspection._importance.significance import by_quarter, holm, mean_tests
 
 
 def share_below(p: np.ndarray, level: float) -> tuple[float, float]:

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import Bunch
 
-from skattn.inspection._groups import Group, make_groups
-from skattn.inspection._rows import ModelRows, count_rows, spread
-from skattn.inspection._significance import mean_tests
+from skattn.inspection._importance.groups import Group, make_groups
+from skattn.inspection._importance.rows import ModelRows, count_rows
+from skattn.inspection._importance.significance import mean_tests
+from skattn.inspection._sampling import spread
 from skattn.labels import check_labels, holding_days
 from skattn.metrics import daily_ic
 from skattn.panel import align_y

@@ -7,18 +7,22 @@ from typing import Any
 
 import pandas as pd
 
-from skattn.inspection._agreement import attention_by_lag, compare_by_lag, rank_correlations
-from skattn.inspection._gradients import integrated_gradients
-from skattn.inspection._groups import Group, make_groups
-from skattn.inspection._importance_plots import (
+from skattn.inspection._importance.agreement import (
+    attention_by_lag,
+    compare_by_lag,
+    rank_correlations,
+)
+from skattn.inspection._importance.gradients import integrated_gradients
+from skattn.inspection._importance.groups import Group, make_groups
+from skattn.inspection._importance.permutation import permutation_importance
+from skattn.inspection._importance.plots import (
     draw_importance,
     draw_profile,
     draw_quarters,
     height_of,
 )
-from skattn.inspection._permutation import permutation_importance
-from skattn.inspection._rows import ModelRows
-from skattn.inspection._significance import by_quarter
+from skattn.inspection._importance.rows import ModelRows
+from skattn.inspection._importance.significance import by_quarter
 from skattn.labels import check_labels, holding_days
 from skattn.panel import align_y
 from skattn.parameters import InvalidParameterError, check_value, shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection._agreement import LEVEL, read_span
+from skattn.inspection._importance.agreement import LEVEL, read_span
 from skattn.utils import SEQUENTIAL, date_axis, line_style, set_title
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,14 +11,13 @@ import pandas as pd
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import no_attention
+from skattn.inspection._lags import STEPS, by_lag
 from skattn.panel import WindowArray
 from skattn.parameters import shown
 from skattn.training import Samples
 
 # Rows whose maps are in memory at a time: of a Transformer on 60 days about 0.1 MB a row.
 CHUNK = 512
-# Steps: the axes that hold a place for each step of a window.
-STEPS = ("lag", "key")
 
 
 def pick_map(model: SequenceRegressor, name: str | None) -> str:
@@ -152,32 +150,6 @@ def weights_by_lag(
         )
     lags = pd.RangeIndex(n_steps - 1, -1, -1, name="lag")
     return pd.DataFrame(values, index=days[rows].rename("datetime"), columns=lags)
-
-
-def by_lag(values: np.ndarray, axes: tuple[str, ...]) -> np.ndarray:
-    """Reduce a map (N, ...) to (N, T): what the latest step reads, as the prediction reads it.
-
-    Of queries, the latest is taken. Of frequencies, all above 0 are added up: the weights of a lag
-    sum to 1 over the frequencies, so that what varies is how much moves at all. Other axes are
-    averaged.
-    """
-    steps = "lag" if "lag" in axes else "key"
-    names = ["row", *axes]
-    for axis in axes:
-        place = names.index(axis)
-        if axis == steps:
-            continue
-        if axis == "query":
-            values = values.take(-1, axis=place)
-        elif axis == "frequency":
-            values = values.take(np.arange(1, values.shape[place]), axis=place).sum(axis=place)
-        else:
-            with warnings.catch_warnings():
-                # Where all weights are missing, so is their mean.
-                warnings.simplefilter("ignore", RuntimeWarning)
-                values = np.nanmean(values, axis=place)
-        del names[place]
-    return values
 
 
 def _parts(rows: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection._map import AttentionMap
+from skattn.inspection._attention.map import AttentionMap
+from skattn.inspection._lags import STEPS, by_lag
 
 # Axes whose places differ from day to day.
 OF_A_DAY = ("stock", "concept")
@@ -49,26 +50,16 @@ def arrange(weights: AttentionMap, *axes: str) -> AttentionMap:
     return AttentionMap(weights.values.transpose(order), tuple(axes), labels)
 
 
-def by_lag(weights: AttentionMap) -> AttentionMap | None:
-    """Reduce a map to rows and lags; None where the map knows no lags.
-
-    Of a map of queries and keys, the latest query is taken, which the prediction reads. Other axes
-    are averaged.
-    """
-    if "lag" in weights.axes:
-        return arrange(weights, "row", "lag")
-    if {"query", "key"} <= set(weights.axes):
-        latest = arrange(weights.select(query=0), "row", "key")
-        return AttentionMap(
-            latest.values, ("row", "lag"), (latest.labels[0], latest.labels[1].rename("lag"))
-        )
-    return None
-
-
 def last_places(weights: AttentionMap) -> pd.DataFrame:
-    """Reduce a map to a table of rows and the places of its last axis, or its lags."""
-    lags = by_lag(weights) if weights.axes[-1] in ("lag", "key", "query") else None
-    return (arrange(weights, "row", weights.axes[-1]) if lags is None else lags).to_frame()
+    """Reduce a map to a table of rows and the places of its last axis.
+
+    Of a map of queries and keys, the latest query is taken, which the prediction reads.
+    """
+    axis = weights.axes[-1]
+    if axis not in STEPS:
+        return arrange(weights, "row", axis).to_frame()
+    values = by_lag(weights.values, weights.axes[1:])
+    return pd.DataFrame(values, weights.labels[0], weights.labels[-1].rename("lag"))
 
 
 def times_uniform(weights: AttentionMap, sums: tuple[str, ...]) -> AttentionMap:

@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from skattn.base import SequenceRegressor
-from skattn.inspection._rows import ModelRows, spread
-from skattn.inspection._significance import mean_tests
+from skattn.inspection._importance.rows import ModelRows
+from skattn.inspection._importance.significance import mean_tests
+from skattn.inspection._lags import STEPS, by_lag
+from skattn.inspection._sampling import evenly, spread
 from skattn.training import attention_maps
 
 # Rows whose attention is averaged, and rows at a time: maps of queries and keys are large.
@@ -28,32 +30,26 @@ def attention_by_lag(rows: ModelRows) -> pd.Series | None:
     if not isinstance(rows.model, SequenceRegressor):
         return None
     contract = rows.model.net_.contract
-    candidates = []
-    for name, axes in contract.attention_axes.items() if contract.attends else ():
-        last = "key" if "key" in axes else axes[-1]
-        summed = contract.attention_sums.get(name, (last,))
-        if summed in (("lag",), ("key",)):
-            candidates.append((len(axes), name, axes, summed[0]))
+    known = contract.attention_axes if contract.attends else {}
+    candidates = [
+        (len(axes), name, axes)
+        for name, axes in known.items()
+        if contract.sums_of(name) in ((step,) for step in STEPS)
+    ]
     if not candidates:
         return None
-    _, name, axes, over = min(candidates)
+    _, name, axes = min(candidates)
     numbers = np.arange(len(rows))
     if rows.whole_days:
         chunks = spread(rows.by_day(numbers), ROWS)
     else:
         chosen = numbers if rows.days is None else np.concatenate(rows.by_day(numbers))
-        places = np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).round().astype(int)
+        places = evenly(len(rows), ROWS)
         chunks = np.array_split(chosen[places], -(-len(places) // CHUNK))
     total, n_rows = np.zeros(rows.n_steps or 1), 0
     for chunk in chunks:
         values = attention_maps(rows.model.net_, rows.samples(chunk))[name]
-        if "query" in axes:
-            values = values.take(-1, axis=1 + axes.index("query"))
-            axes_left = [axis for axis in axes if axis != "query"]
-        else:
-            axes_left = list(axes)
-        by_lag = np.moveaxis(values, 1 + axes_left.index(over), -1).reshape(-1, len(total))
-        total += np.nanmean(by_lag, axis=0) * len(chunk)
+        total += np.nanmean(by_lag(values, axes), axis=0) * len(chunk)
         n_rows += len(chunk)
     lags = pd.RangeIndex(len(total) - 1, -1, -1, name="lag")
     return pd.Series(total / n_rows, lags, name="attention")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection._instrument_windows import code_of
+from skattn.inspection._timeline.instrument_windows import code_of
 from skattn.panel import check_index
 from skattn.panel.internal import dates_of, rename_hint
 from skattn.parameters import check_numbers, shown

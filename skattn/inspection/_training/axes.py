@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection._training_history import LOSSES, MARK
+from skattn.inspection._training.history import LOSSES, MARK
 from skattn.utils import line_style, set_title, split_axes
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skattn.inspection._sampling import evenly, spread
 from skattn.panel.internal import read_day
 from skattn.training import Samples
 
@@ -38,9 +39,8 @@ def rows_to_draw(samples: Samples, most: int | None, *, whole_days: bool) -> np.
     by_day = samples.rows_by_day()
     if not whole_days:
         order = np.concatenate(by_day)
-        return np.sort(order[_evenly(len(order), most)])
-    n_days = max(1, int(most / len(samples) * len(by_day)))
-    return np.sort(np.concatenate([by_day[i] for i in _evenly(len(by_day), n_days)]))
+        return np.sort(order[evenly(len(order), most)])
+    return np.sort(np.concatenate(spread(by_day, most)))
 
 
 def row_labels(
@@ -52,7 +52,3 @@ def row_labels(
     if instruments is None:
         return pd.Index(days, name="datetime")
     return pd.MultiIndex.from_arrays([days, instruments], names=["datetime", "instrument"])
-
-
-def _evenly(n: int, most: int) -> np.ndarray:
-    return np.unique(np.linspace(0, n - 1, most).round().astype(int))

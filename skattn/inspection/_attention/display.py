@@ -9,13 +9,11 @@ import numpy as np
 import pandas as pd
 from sklearn.utils import _safe_indexing
 
-from skattn.inspection import _attention_tables as tables
-from skattn.inspection import _attention_views as views
-from skattn.inspection import _draw_attention as draw
-from skattn.inspection._attention import attention_weights
-from skattn.inspection._drawn_rows import row_labels, rows_of_day, rows_to_draw
+from skattn.inspection._attention import draw, tables, views
+from skattn.inspection._attention.map import AttentionMap
+from skattn.inspection._attention.rows import row_labels, rows_of_day, rows_to_draw
+from skattn.inspection._attention.weights import attention_weights
 from skattn.inspection._fitted import fitted_model, no_attention
-from skattn.inspection._map import AttentionMap
 from skattn.parameters import InvalidParameterError, check_numbers, check_value, shown
 from skattn.utils import axes_to_draw, import_pyplot, set_title
 

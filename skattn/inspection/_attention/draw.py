@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection._attention_views import View
+from skattn.inspection._attention.views import View
 from skattn.utils import COLORS, SEQUENTIAL, line_style, split_axes
 
 if TYPE_CHECKING:

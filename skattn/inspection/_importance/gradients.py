@@ -12,7 +12,8 @@ from sklearn.utils import Bunch
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
-from skattn.inspection._rows import ModelRows, count_rows, spread
+from skattn.inspection._importance.rows import ModelRows, count_rows
+from skattn.inspection._sampling import spread
 from skattn.parameters import as_floats, check_value
 from skattn.training import Batches, DayBatches, Samples, SequenceNet, predict_rows
 

@@ -10,8 +10,8 @@ from sklearn.callback import ScoringMonitorLog
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
-from skattn.inspection._training_axes import draw_fits, height_of
-from skattn.inspection._training_history import (
+from skattn.inspection._training.axes import draw_fits, height_of
+from skattn.inspection._training.history import (
     KEYS,
     MARK,
     check_name,

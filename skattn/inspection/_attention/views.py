@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection import _attention_tables as tables
-from skattn.inspection._drawn_rows import rows_of_day
-from skattn.inspection._map import AttentionMap
+from skattn.inspection._attention import tables
+from skattn.inspection._attention.map import AttentionMap
+from skattn.inspection._attention.rows import rows_of_day
 from skattn.parameters import check_value, shown
 
 # Bins of rows, and quantiles, that a heat map can show; panels that a page can hold.

@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection._daily_series import read_daily
 from skattn.inspection._fitted import fitted_model
-from skattn.inspection._instrument_windows import dates_of_steps, pick_map, rows_of, weights_by_lag
-from skattn.inspection._market_spans import (
+from skattn.inspection._timeline.daily_series import read_daily
+from skattn.inspection._timeline.instrument_windows import (
+    dates_of_steps,
+    pick_map,
+    rows_of,
+    weights_by_lag,
+)
+from skattn.inspection._timeline.market_spans import (
     MARKET_COLUMNS,
     attention_by_date,
     compare_market,

@@ -158,16 +158,6 @@ def count_rows(name: str, max_samples: Any, n_rows: int) -> int:
     return max(1, round(max_samples * n_rows))
 
 
-def spread(items: Sequence[np.ndarray], n_rows: int) -> list[np.ndarray]:
-    """Choose days, evenly spaced, that together have about n_rows rows; at least one day."""
-    n_all = sum(map(len, items))
-    n_chosen = min(len(items), max(1, n_rows * len(items) // max(n_all, 1)))
-    places = np.linspace(0, len(items) - 1, n_chosen + 2 if n_chosen == 1 else n_chosen)
-    if n_chosen == 1:
-        places = places[1:2]
-    return [items[place] for place in np.unique(places.round().astype(int))]
-
-
 def _as_index(instruments: Any) -> pd.Index | None:
     return None if instruments is None else pd.Index(as_array("instruments", instruments))
 

@@ -9,8 +9,8 @@ import pandas as pd
 from sklearn.utils import Bunch
 
 from skattn.base import SequenceRegressor
+from skattn.inspection._attention.map import AttentionMap
 from skattn.inspection._fitted import fitted_model, no_attention
-from skattn.inspection._map import AttentionMap
 from skattn.panel import WindowArray
 from skattn.training import Samples
 

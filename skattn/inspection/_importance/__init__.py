@@ -1,0 +1,1 @@
+"""Importance of fields and lags, beside the attention."""

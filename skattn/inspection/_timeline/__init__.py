@@ -1,0 +1,1 @@
+"""Attention of one instrument over time, beside its market."""

@@ -1,0 +1,1 @@
+"""Losses, scores and learning rates by epoch."""
