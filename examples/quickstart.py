@@ -33,9 +33,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 import skattn
 from skattn.compose import CrossSectionalTarget
 from skattn.datasets import load_sp500
-from skattn.inspection import attention_weights
+from skattn.inspection import AttentionDisplay
 from skattn.labels import make_label
-from skattn.metrics import daily_ic, rank_ic_scorer, signal_report
+from skattn.metrics import SignalDisplay, rank_ic_scorer, signal_report
 from skattn.model_selection import DailyTimeSeriesSplit
 from skattn.panel import days_of
 from skattn.preprocessing import Alpha360, RobustZScore
@@ -132,25 +132,18 @@ def make_pipelines(ohlcv: pd.DataFrame, epochs: int, seed: int) -> dict[str, Pip
 
 
 def draw(
-    path: Path, predictions: dict[str, pd.Series], label: pd.Series, attention: np.ndarray
+    path: Path,
+    label: pd.Series,
+    predictions: dict[str, pd.Series],
+    model: Pipeline,
+    ohlcv: pd.DataFrame,
 ) -> None:
-    fig, (left, right) = plt.subplots(1, 2, figsize=(11, 4), layout="constrained")
-    for name, predicted in predictions.items():
-        ic = daily_ic(label[predicted.index], predicted, method="spearman")
-        left.plot(ic.fillna(0).cumsum(), label=f"{name} (mean {ic.mean():.4f})")
-    left.axhline(0, color="grey", linewidth=0.8)
-    left.set(title="Cumulative daily rank IC, test days", ylabel="sum of daily rank IC")
-    left.tick_params(axis="x", rotation=30)
-    left.legend()
-    # In units of what every lag would get if ALSTM had no preference.
-    low, middle, high = np.quantile(attention, [0.25, 0.5, 0.75], axis=0) * attention.shape[1]
-    lags = np.arange(attention.shape[1])[::-1]
-    right.fill_between(lags, low, high, alpha=0.3, label="middle half of the windows")
-    right.plot(lags, middle, label="median")
-    right.axhline(1, color="grey", linewidth=0.8, label="no preference")
-    right.set(title="ALSTM's attention, last fold", xlabel="lag in days (0 is today)")
-    right.set(ylabel="weight, times the number of lags")
-    right.legend()
+    fig, (left, right) = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    tested = label[predictions["ALSTM"].index]
+    SignalDisplay.from_predictions(
+        tested, predictions, kind="cumulative_ic", method="spearman", ax=left
+    )
+    AttentionDisplay.from_estimator(model, ohlcv, against="uniform", ax=right)
     fig.savefig(path, dpi=120)
 
 
@@ -207,7 +200,7 @@ def main() -> None:
             rows.append({"fold": fold, "test days": period, "model": name, **report})
             parts[name].append(predicted)
         if name == "ALSTM":
-            attention = attention_weights(model, ohlcv.iloc[test]).time.to_numpy()
+            last = model, ohlcv.iloc[test]
     predictions = {name: pd.concat(series) for name, series in parts.items()}
     for name, predicted in predictions.items():
         report = signal_report(label[predicted.index], predicted)
@@ -217,7 +210,7 @@ def main() -> None:
     table = table.sort_index(level="fold", sort_remaining=False)
     print(table.to_string(float_format="{:.4f}".format, formatters={"stocks": "{:.1f}".format}))
 
-    draw(arguments.picture, predictions, label, attention)
+    draw(arguments.picture, label, predictions, *last)
     print(f"\nPicture: {arguments.picture}. It took {time.perf_counter() - began:.0f} s.")
 
 

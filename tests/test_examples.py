@@ -11,16 +11,17 @@ import pytest
 
 from skattn.datasets import make_market
 
-QUICKSTART = Path(__file__).resolve().parents[1] / "examples" / "quickstart.py"
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+QUICKSTART = EXAMPLES / "quickstart.py"
 SMALL = ["--splits", "2", "--epochs", "1", "--hidden", "4", "--jobs", "1"]
 
 pytestmark = pytest.mark.slow
 
 
-def quickstart(tmp_path, *arguments: str) -> str:
+def run(tmp_path, script: Path, *arguments: str) -> str:
     picture = tmp_path / "picture.png"
     done = subprocess.run(
-        [sys.executable, str(QUICKSTART), *SMALL, "--picture", str(picture), *arguments],
+        [sys.executable, str(script), "--picture", str(picture), *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -29,6 +30,25 @@ def quickstart(tmp_path, *arguments: str) -> str:
     assert done.returncode == 0, done.stderr
     assert picture.read_bytes().startswith(b"\x89PNG")
     return done.stdout
+
+
+def quickstart(tmp_path, *arguments: str) -> str:
+    return run(tmp_path, QUICKSTART, *SMALL, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        ("look_inside.py", ["spans of ALSTM's highest attention", "volatility", "p_value"]),
+        ("what_matters.py", ["rank_ic_diff_t", "ridge", "p_holm", "integrated_gradients"]),
+    ],
+)
+def test_pictures_of_real_prices(tmp_path, script, printed):
+    pytest.importorskip("skfolio")
+    pytest.importorskip("captum")
+    small = ["--start", "2021-01-01", "--split", "2022-06-01", "--epochs", "1", "--length", "6"]
+    shown = run(tmp_path, EXAMPLES / script, *small)
+    assert all(text in shown for text in printed)
 
 
 def test_default_prices(tmp_path):

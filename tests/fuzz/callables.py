@@ -5,21 +5,40 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from fuzz.data import (
+    DAYS,
+    LABELS,
+    MODELS,
+    ROWS,
+    TRAINING,
+    Case,
+    calendar,
+    cube,
+    data,
+    days,
+    fitted,
+    fitted_target,
+    long_table,
+    market,
+    series,
+    small_gru,
+    stock_names,
+    stocks,
+    table,
+)
+from fuzz.inspection_cases import inspection_cases
 from helpers import SECTORS
 from public import public_modules
-from sklearn.callback import ScoringMonitor
 from torch import nn
 
 import skattn
-from skattn import compose, datasets, inspection, labels, metrics, models, panel, plugins
+from skattn import compose, datasets, labels, metrics, models, panel, plugins
 from skattn import model_selection as splits
 from skattn import preprocessing as steps
 from skattn import qlib as qlib_files
@@ -51,44 +70,6 @@ EXCUSED = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A valid call, of which each argument in turn gets hostile values.
-
-    Parameters
-    ----------
-    covers : str
-        The public callable, such as "skattn.panel.days_of".
-    name : str
-        The name of the case: the callable, and the method where there is one.
-    call : callable
-        Takes the arguments by name.
-    arguments : callable
-        Takes a folder, and gives the valid arguments.
-    kinds : dict
-        Kind of an argument's hostile values, where "scalar" does not say it all.
-    words : dict
-        Further words by which an error may call an argument.
-    is_slow : bool
-        Whether only the long mode runs the case.
-    also : tuple of type
-        Further types of errors that are ours, such as the IndexError of a sequence.
-    excused : frozenset of str
-        Values by argument, such as "transform-lambda", that are allowed and fail in the user's own
-        code, or take long as they should.
-    """
-
-    covers: str
-    name: str
-    call: Callable[..., Any]
-    arguments: Callable[[Path], dict[str, Any]]
-    kinds: dict[str, str] = field(default_factory=dict)
-    words: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    is_slow: bool = False
-    also: tuple[type[Exception], ...] = ()
-    excused: frozenset[str] = frozenset()
-
-
 def public_callables() -> Iterator[tuple[str, Any]]:
     """Give the public callables of every public module, each once, by name."""
     seen: set[int] = set()
@@ -108,107 +89,6 @@ def public_callables() -> Iterator[tuple[str, Any]]:
                 yield f"{path}.{name}", found
 
 
-# The data of the valid calls -----------------------------------------------------------------
-
-
-@cache
-def market() -> Any:
-    return make_market(4, 24, late_listings=0, missing_days=0, random_state=0)
-
-
-@cache
-def long_table() -> pd.DataFrame:
-    return market().ohlcv.reset_index()
-
-
-@cache
-def stocks() -> pd.MultiIndex:
-    days = pd.bdate_range("2024-01-01", periods=8, name="datetime")
-    return pd.MultiIndex.from_product([days, ["S0", "S1", "S4"]], names=["datetime", "instrument"])
-
-
-@cache
-def days() -> np.ndarray:
-    return stocks().get_level_values("datetime").to_numpy()
-
-
-@cache
-def stock_names() -> np.ndarray:
-    return stocks().get_level_values("instrument").to_numpy(dtype=object)
-
-
-@cache
-def calendar() -> np.ndarray:
-    """The days of the market and of the table, and days before and after."""
-    of_market = pd.bdate_range("2009-12-01", "2010-03-01")
-    return of_market.append(pd.bdate_range("2023-12-01", "2024-02-01")).to_numpy()
-
-
-@cache
-def cube() -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(len(stocks()), 4, 2)).astype(np.float32)
-
-
-@cache
-def series() -> pd.Series:
-    label = pd.Series(cube()[:, -1, 0].astype(float), stocks(), name="label")
-    label.attrs["reach"] = 1
-    return label
-
-
-@cache
-def table() -> pd.DataFrame:
-    names = [f"{name}{lag}" for name in "ab" for lag in range(2)]
-    return pd.DataFrame(cube().reshape(len(stocks()), -1)[:, :4].astype(float), stocks(), names)
-
-
-@cache
-def fitted(name: str) -> Any:
-    cls, params = MODELS[name]
-    return cls(**{**TRAINING, **params}).fit(cube(), series())
-
-
-def small_gru(**params: Any) -> models.GRURegressor:
-    return models.GRURegressor(**{**TRAINING, **MODELS["gru"][1], **params})
-
-
-@cache
-def fitted_target() -> compose.CrossSectionalTarget:
-    return compose.CrossSectionalTarget(small_gru()).fit(cube(), series())
-
-
-def data(**arguments: Any) -> Callable[[Path], dict[str, Any]]:
-    """Make the arguments of a call, the same in every folder; functions are called."""
-
-    def make(folder: Path) -> dict[str, Any]:
-        return {
-            name: value() if inspect.isfunction(inspect.unwrap(value)) else value
-            for name, value in arguments.items()
-        }
-
-    return make
-
-
-TRAINING = {"max_epochs": 1, "batch_size": 16, "random_state": 0, "early_stopping": False}
-MODELS = {
-    "alstm": (models.ALSTMRegressor, {"hidden_size": 4, "num_layers": 1}),
-    "gru": (models.GRURegressor, {"hidden_size": 4, "num_layers": 1}),
-    "lstm": (models.LSTMRegressor, {"hidden_size": 4, "num_layers": 1}),
-    "hist": (models.HISTRegressor, {"hidden_size": 4, "num_layers": 1, "concepts": SECTORS}),
-    "sfm": (models.SFMRegressor, {"hidden_size": 4, "freq_dim": 3, "output_dim": 2}),
-    "transformer": (
-        models.TransformerRegressor,
-        {"d_model": 4, "nhead": 1, "num_layers": 1, "dim_feedforward": 8},
-    ),
-}
-ROWS = ("X", "rows", "windows", "table", "array", "index", "column", "feature", "level", "Input")
-LABELS = ("y", "label", "stock")
-DAYS = ("days", "trading day")
-
-
-# The cases -----------------------------------------------------------------------------------
-
-
 def cases() -> Iterator[Case]:
     """Give every case."""
     yield from panel_cases()
@@ -219,6 +99,7 @@ def cases() -> Iterator[Case]:
     yield from file_cases()
     yield from kit_cases()
     yield from other_cases()
+    yield from inspection_cases()
 
 
 def panel_cases() -> Iterator[Case]:
@@ -833,165 +714,6 @@ def model_cases() -> Iterator[Case]:
         words,
         is_slow=True,
     )
-    yield Case(
-        "skattn.inspection.attention_weights",
-        "attention_weights",
-        inspection.attention_weights,
-        data(estimator=lambda: fitted("alstm"), X=cube, days=days, instruments=stock_names),
-        {"X": "array", "days": "array", "instruments": "array"},
-        {"X": ROWS, "days": DAYS, "estimator": ("regressor", "instance")},
-    )
-    yield Case(
-        "skattn.inspection.AttentionTimelineDisplay",
-        "AttentionTimelineDisplay.from_estimator",
-        inspection.AttentionTimelineDisplay.from_estimator,
-        data(
-            estimator=lambda: fitted("alstm"),
-            X=cube,
-            instrument="S0",
-            ohlcv=lambda: np.exp(table()).set_axis(["close", "volume", "a", "b"], axis=1),
-            map=None,
-            quantile=0.9,
-            days=days,
-            instruments=stock_names,
-            ax=None,
-        ),
-        {"X": "array", "ohlcv": "frame", "days": "array", "instruments": "array"},
-        {
-            "X": ROWS,
-            "days": DAYS,
-            "estimator": ("regressor", "instance"),
-            "instruments": ("stock",),
-        },
-    )
-    yield Case(
-        "skattn.inspection.AttentionTimelineDisplay",
-        "AttentionTimelineDisplay.from_estimator(Series)",
-        lambda ohlcv: inspection.AttentionTimelineDisplay.from_estimator(
-            fitted("alstm"), cube(), "S0", ohlcv=ohlcv, days=days(), instruments=stock_names()
-        ),
-        data(ohlcv=series),
-        {"ohlcv": "series"},
-    )
-    yield Case(
-        "skattn.inspection.AttentionTimelineDisplay",
-        "AttentionTimelineDisplay.plot",
-        lambda ax, **k: inspection.AttentionTimelineDisplay(**k).plot(ax=ax),
-        lambda folder: {**vars_of_timeline(), "ax": None},
-    )
-    yield from training_display_cases()
-    yield from importance_cases()
-
-
-def training_display_cases() -> Iterator[Case]:
-    covers = "skattn.inspection.TrainingDisplay"
-
-    def closed(draw: Callable[..., Any]) -> Callable[..., None]:
-        def call(**k: Any) -> None:
-            from matplotlib import pyplot
-
-            pyplot.close(draw(**k).figure_)
-
-        return call
-
-    yield Case(
-        "skattn.inspection.epoch_values",
-        "epoch_values",
-        inspection.epoch_values,
-        data(estimator=lambda: fitted("gru")),
-    )
-    yield Case(
-        covers,
-        "TrainingDisplay",
-        closed(lambda **k: inspection.TrainingDisplay(**k).plot()),
-        data(
-            history=lambda: pd.DataFrame(
-                {
-                    "fit": ["a"] * 2,
-                    "epoch": [1, 2],
-                    "valid_loss": [2.0, 1],
-                    "is_best": [False, True],
-                }
-            ),
-            loss="mean squared error",
-            name="a",
-        ),
-    )
-    yield Case(
-        covers,
-        "TrainingDisplay.from_estimator",
-        closed(inspection.TrainingDisplay.from_estimator),
-        data(estimator=lambda: fitted("gru"), ax=None, name="a"),
-    )
-    yield Case(
-        covers,
-        "TrainingDisplay.from_estimators",
-        closed(inspection.TrainingDisplay.from_estimators),
-        data(estimators=lambda: [fitted("gru")] * 2, ax=None, name="a"),
-    )
-    yield Case(
-        covers,
-        "TrainingDisplay.from_log",
-        closed(inspection.TrainingDisplay.from_log),
-        data(log=training_log, search=None, ax=None, name="a"),
-    )
-
-
-@cache
-def vars_of_timeline() -> dict[str, Any]:
-    made = inspection.AttentionTimelineDisplay.from_estimator(
-        fitted("alstm"), cube(), "S0", ohlcv=series(), days=days(), instruments=stock_names()
-    )
-    names = ("attention", "weights", "series", "spans", "market", "name")
-    return {name: getattr(made, name) for name in names}
-
-
-@cache
-def training_log() -> Any:
-    monitor = ScoringMonitor(scoring=inspection.epoch_values)
-    small_gru().set_callbacks(monitor).fit(cube(), series())
-    return monitor.get_logs()
-
-
-def importance_cases() -> Iterator[Case]:
-    rows = {"X": cube, "days": days, "instruments": stock_names}
-    kinds = {"X": "array", "y": "series", "days": "array", "instruments": "array"}
-    words = {"X": (*ROWS, "y"), "y": LABELS, "days": (*DAYS, "day"), "instruments": ROWS}
-    words["estimator"] = ("regressor", "instance")
-    # Instruments that cannot be shown are never shown.
-    excused = frozenset({"instruments-rows: object with broken repr"})
-    permuted = {"groups": 2, "scoring": "rank_ic", "n_repeats": 1, "max_samples": 6}
-    permuted |= {"random_state": 0}
-    attributed = {"baseline": None, "n_steps": 2, "max_samples": 6}
-    yield Case(
-        "skattn.inspection.permutation_importance",
-        "permutation_importance",
-        inspection.permutation_importance,
-        data(estimator=lambda: fitted("gru"), y=series, **rows, **permuted),
-        kinds,
-        words,
-        excused=excused | {"n_repeats-2**31-1"},
-    )
-    yield Case(
-        "skattn.inspection.integrated_gradients",
-        "integrated_gradients",
-        inspection.integrated_gradients,
-        data(estimator=lambda: fitted("gru"), **rows, **attributed),
-        kinds,
-        words,
-        excused=excused,
-    )
-    drawn = {**permuted, **attributed, "method": "both", "kind": "map", "ax": None}
-    yield Case(
-        "skattn.inspection.FeatureImportanceDisplay",
-        "FeatureImportanceDisplay.from_estimator",
-        inspection.FeatureImportanceDisplay.from_estimator,
-        data(estimator=lambda: fitted("gru"), y=series, **rows, **drawn),
-        kinds,
-        words,
-        is_slow=True,
-        excused=excused | {"n_repeats-2**31-1"},
-    )
 
 
 def rows_of_fit() -> dict[str, Any]:
@@ -1301,88 +1023,6 @@ def other_cases() -> Iterator[Case]:
         {"concepts": "array"},
     )
     yield Case("skattn.base.SideInputs", "SideInputs", SideInputs, data())
-    yield Case(
-        "skattn.inspection.AttentionMap",
-        "AttentionMap",
-        lambda **k: (np.asarray(inspection.AttentionMap(**k)), repr(inspection.AttentionMap(**k))),
-        data(
-            values=lambda: np.zeros((3, 2, 2)),
-            axes=("row", "head", "lag"),
-            labels=(pd.RangeIndex(3), pd.RangeIndex(2), pd.RangeIndex(2)),
-        ),
-        {"values": "array"},
-    )
-
-    def heads() -> Any:
-        labels = (pd.RangeIndex(3), pd.RangeIndex(2), pd.RangeIndex(2))
-        return inspection.AttentionMap(np.full((3, 2, 2), 0.5), ("row", "head", "lag"), labels)
-
-    yield Case(
-        "skattn.inspection.AttentionMap",
-        "AttentionMap.select",
-        lambda label: heads().select(head=label).mean("row").to_frame(),
-        data(label=0),
-        {},
-        {"label": ("head",)},
-    )
-    yield Case(
-        "skattn.inspection.AttentionMap",
-        "AttentionMap.mean",
-        lambda axis: heads().mean(axis),
-        data(axis="head"),
-        {},
-        {"axis": ("axes",)},
-    )
-    yield Case(
-        "skattn.inspection.AttentionDisplay",
-        "AttentionDisplay",
-        lambda **k: inspection.AttentionDisplay(**k).plot(sort="prediction"),
-        data(
-            weights=lambda: heads().select(head=0),
-            sums=("lag",),
-            predicted=lambda: np.arange(3.0),
-            groups=None,
-            name="a",
-        ),
-        {"predicted": "array"},
-    )
-    how = {"map": "time", "kind": "rows", "sort": "day", "day": "2024-01-02", "select": None}
-    how |= {"against": "uniform", "groups": None, "subsample": 10, "name": "a", "ax": None}
-    yield Case(
-        "skattn.inspection.AttentionDisplay",
-        "AttentionDisplay.from_estimator",
-        inspection.AttentionDisplay.from_estimator,
-        data(estimator=lambda: fitted("alstm"), X=cube, days=days, instruments=stock_names, **how),
-        {"X": "array", "days": "array", "instruments": "array"},
-        {"X": ROWS, "days": DAYS, "estimator": ("regressor", "instance"), "select": ("axes",)},
-        is_slow=True,
-    )
-
-    def importance(**k):
-        made = inspection.FeatureImportanceDisplay(**k)
-        return made.plot(), made.agreement
-
-    groups = pd.Index(["a 1", "a 0"], name="group")
-    importances = {"field": "a", "lags": ["1", "0"], "importance": [0.1, 0.2], "p_holm": 0.01}
-    yield Case(
-        "skattn.inspection.FeatureImportanceDisplay",
-        "FeatureImportanceDisplay",
-        importance,
-        data(
-            permutation=pd.DataFrame(importances, groups),
-            gradients=pd.DataFrame(importances, groups),
-            daily=pd.DataFrame(1.0, pd.bdate_range("2024-01-01", periods=9), groups),
-            attention=pd.Series([0.5, 0.5], pd.RangeIndex(1, -1, -1)),
-            overlap=0,
-            scoring="rank_ic",
-        ),
-    )
-    yield Case(
-        "skattn.inspection.FeatureImportanceDisplay",
-        "FeatureImportanceDisplay.plot",
-        inspection.FeatureImportanceDisplay(permutation=pd.DataFrame(importances, groups)).plot,
-        data(kind="map", ax=None),
-    )
     yield Case(
         "skattn.ModelSpec",
         "ModelSpec",

@@ -74,7 +74,8 @@ def compare_by_lag(
     -------
     table : DataFrame or None
         A row for each run of lags, oldest first. ``permutation``, ``integrated_gradients`` and
-        ``attention``: share of the run over its share of the lags, 1 where all lags are alike.
+        ``attention``: share of the run (of absolute values) over its share of the lags, 1 where
+        all lags are alike.
         ``p_holm`` of the permutation importance. ``disagrees``: "", "attention, no importance" or
         "importance, no attention". None where the groups do not divide the lags into runs.
     """
@@ -89,8 +90,9 @@ def compare_by_lag(
     result = pd.DataFrame(index=pd.Index(runs, name="lags"))
     for name, table in given.items():
         total = table.groupby("lags")["importance"].sum().reindex(runs)
-        positive = total.clip(lower=0).sum()
-        result[name] = total / positive / uniform if positive > 0 else np.nan
+        # Of absolute values: where noise gives drops of both signs, their sum is near zero.
+        size = total.abs().sum()
+        result[name] = total / size / uniform if size > 0 else np.nan
     if daily is not None and permutation is not None:
         sums = daily.T.groupby(permutation["lags"].to_numpy()).sum(min_count=1).T[runs]
         result["p_holm"] = mean_tests(sums, overlap)["p_holm"]
