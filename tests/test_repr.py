@@ -255,12 +255,11 @@ def test_the_summary_is_short(windows):
     assert len(summary) < 5_000
 
 
-def test_texts_are_escaped(windows, tmp_path):
+def test_texts_are_escaped(windows, tmp_path, monkeypatch):
     X, y = windows
+    monkeypatch.chdir(tmp_path)
     concepts = dict.fromkeys("ABCDE", "<i>")
-    model = HISTRegressor(
-        concepts=concepts, hidden_size=4, max_epochs=1, checkpoint=tmp_path / "<b>&amp;"
-    )
+    model = HISTRegressor(concepts=concepts, hidden_size=4, max_epochs=1, checkpoint="<b>&amp;")
     page = estimator_html_repr(model.fit(X, y))
     assert "<b>" not in page.replace("<b>In a Jupyter", "")
     assert "<i>" not in page
