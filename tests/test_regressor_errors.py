@@ -157,6 +157,23 @@ def test_rows_of_X_and_y_must_agree(windows):
         ALSTMRegressor().fit(table, y[::-1])
 
 
+@pytest.mark.parametrize("name", ["days", "instruments"])
+def test_days_and_instruments_must_be_of_the_rows_of_X(windows, name):
+    X, y = windows
+    level = {"days": "datetime", "instruments": "instrument"}[name]
+    values = pd.Series(y.index.get_level_values(level), y.index)
+    table = pd.DataFrame(np.asarray(X)[:, :, 0], y.index)
+    model = ALSTMRegressor(hidden_size=4, max_epochs=1, random_state=0)
+    model.fit(table, y, **{name: values})
+    message = f"X and {name} have the same length but different rows: row 0"
+    for method in (model.predict, model.attend):
+        method(table, **{name: values})
+        with pytest.raises(ValueError, match=message):
+            method(table, **{name: values[::-1]})
+    with pytest.raises(ValueError, match=message):
+        model.fit(table, y, **{name: values[::-1]})
+
+
 def test_too_few_days(windows):
     X, y = windows
     with pytest.raises(ValueError, match=r"\b1 of 3\b.*\b2\b"):

@@ -53,9 +53,11 @@ def make_samples(
     Raises
     ------
     ValueError, TypeError
-        Lengths differ, X and y have different rows, a value of X is missing or infinite, or a label
-        is infinite, no number, or too large for float32.
+        Lengths differ, X and another argument have different rows, a value of X is missing or
+        infinite, or a label is infinite, no number, or too large for float32.
     """
+    for name, given in (("days", days), ("instruments", instruments)):
+        align_y(X, given, names=(f"X{suffix}", name))
     if y is None:
         check_consistent_length(windows, days, instruments)
         unknown = np.full(len(windows), np.nan, dtype=np.float32)
