@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,16 +20,7 @@ from skattn.inspection import (
     integrated_gradients,
     permutation_importance,
 )
-
-
-@pytest.fixture(autouse=True)
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    yield pyplot
-    pyplot.close("all")
+from skattn.metrics import newey_west_error
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +103,69 @@ def test_agreement_and_where_both_disagree():
     assert np.isnan(flat.agreement["permutation"])
     assert (flat.by_lag["disagrees"] == "").all()
     assert flat.plot().ax_[1].get_title() == "Attention by lag is not explanation"
+
+
+def test_days_that_were_not_scored_keep_their_place(fitted, planted):
+    X, y = planted
+    y = y.copy()
+    y.attrs.update(horizon=3, reach=4)
+    display = FeatureImportanceDisplay.from_estimator(
+        fitted, X, y, groups="lags", random_state=0, max_samples=400
+    )
+    # A group is a run: both tables test the same series.
+    result = permutation_importance(fitted, X, y, groups="lags", random_state=0, max_samples=400)
+    assert result.table["p_holm"].notna().all()
+    p_holm = result.table.set_index("lags")["p_holm"]
+    assert_allclose(display.by_lag["p_holm"], p_holm[display.by_lag.index])
+    # Quarters count the days alike.
+    in_2024 = display.daily.index >= "2024"
+    assert in_2024.sum() > result.daily.loc["2024":].shape[0]
+    error = newey_west_error(display.daily["lag 2"][in_2024], lags=2)
+    assert_allclose(display.quarters.loc["2024Q1", ("lag 2", "standard_error")], error)
+    assert display.quarters.index.astype(str).tolist() == ["2023Q4", "2024Q1"]
+
+
+def test_quarters_without_a_scored_day():
+    table = make_table([0.1, 0.0, 0.05, -0.01, 0.0], 0.5)
+    daily = pd.DataFrame(0.1, pd.bdate_range("2023-01-01", "2023-12-29"), table.index)
+    daily.loc["2023-04":"2023-06"] = np.nan
+    display = FeatureImportanceDisplay(permutation=table, daily=daily)
+    assert display.quarters.index.astype(str).tolist() == ["2023Q1", "2023Q3", "2023Q4"]
+    assert_allclose(display.quarters.xs("mean", axis=1, level=1), 0.1)
+    empty = FeatureImportanceDisplay(permutation=table, daily=daily * np.nan)
+    assert empty.quarters.empty
+    empty.plot("time").figure_.canvas.draw()
+
+
+def test_dollars_are_no_formulas(fitted, planted):
+    X, y = planted
+    name = "$x_y_z$"
+    groups = {name: [("x0", 0)], "_b": [("x1", 0)]}
+    for each in (groups, "lags"):
+        display = FeatureImportanceDisplay.from_estimator(
+            fitted, X, y, groups=each, random_state=0, max_samples=100
+        )
+        display.figure_.canvas.draw()
+    # Fields as of qlib.
+    table = make_table([0.1, 0.0, 0.05, -0.01, 0.0], 0.5).assign(field="$a_b_c, $d")
+    ax = FeatureImportanceDisplay(permutation=table).plot().ax_[0]
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_yticklabels()] == [r"\$a_b_c, \$d"]
+
+
+def test_wrong_arguments_are_found_before_anything_is_computed(fitted, planted, monkeypatch):
+    X, y = planted
+    for name in ("permutation_importance", "integrated_gradients"):
+        monkeypatch.setattr(f"skattn.inspection._importance.display.{name}", None)
+    for params, error, message in (
+        ({"ax": 3}, TypeError, "ax must be matplotlib Axes"),
+        ({"method": "integrated_gradients", "kind": "time"}, ValueError, "kind='time' draws"),
+    ):
+        with pytest.raises(error, match=message):
+            FeatureImportanceDisplay.from_estimator(fitted, X, y, **params)
+    monkeypatch.setitem(sys.modules, "captum.attr", None)
+    with pytest.raises(ImportError, match="captum"):
+        FeatureImportanceDisplay.from_estimator(fitted, X, y, method="both")
 
 
 def test_few_days_leave_importance_unknown():

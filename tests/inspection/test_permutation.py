@@ -143,6 +143,43 @@ def test_the_input_is_left_as_it_was(fitted, planted):
     assert_array_equal(result.daily, lazy.daily)
 
 
+def test_arrays_of_any_layout(fitted, planted):
+    X, y = planted
+    cube = np.asarray(X)
+    days, stocks = (X.index.get_level_values(level) for level in KEYS)
+    transposed = np.ascontiguousarray(cube.transpose(0, 2, 1)).transpose(0, 2, 1)
+    lazy = permutation_importance(fitted, X, y, random_state=0, groups="fields")
+    assert lazy.table.loc["x1", "importance"] > 0.1
+    for other in (transposed, np.asfortranarray(cube)):
+        result = permutation_importance(
+            fitted, other, y, random_state=0, groups="fields", days=days, instruments=stocks
+        )
+        assert_array_equal(result.daily, lazy.daily)
+    table = np.asfortranarray(cube[:, -3])
+    ridge = Ridge().fit(table, y)
+    result = permutation_importance(ridge, table, y, random_state=0)
+    assert result.table["importance"].idxmax() == "x1"
+
+
+@pytest.mark.parametrize("name", ["days", "instruments"])
+def test_days_of_other_rows(fitted, planted, name: str):
+    X, y = planted
+    level = KEYS[["days", "instruments"].index(name)]
+    values = pd.Series(X.index.get_level_values(level), X.index)
+    shuffled = values.sample(frac=1, random_state=0)
+    whole = permutation_importance(fitted, X, y, random_state=0, **{name: values})
+    assert_array_equal(whole.daily, permutation_importance(fitted, X, y, random_state=0).daily)
+    with pytest.raises(ValueError, match=f"X and {name} have the same length but different rows"):
+        permutation_importance(fitted, X, y, **{name: shuffled})
+
+
+def test_a_share_is_of_the_rows_that_can_be_scored(fitted, planted):
+    X, y = planted
+    y = y.where(np.arange(len(y)) % 2 == 0)
+    half = permutation_importance(fitted, X, y, random_state=0, max_samples=0.5)
+    assert len(half.daily) == 30
+
+
 def test_unlabelled_rows(planted):
     X, y = planted
     y = y.copy()

@@ -12,7 +12,7 @@ from skattn.inspection._importance.agreement import (
     compare_by_lag,
     rank_correlations,
 )
-from skattn.inspection._importance.gradients import integrated_gradients
+from skattn.inspection._importance.gradients import import_captum, integrated_gradients
 from skattn.inspection._importance.groups import Group, make_groups
 from skattn.inspection._importance.permutation import permutation_importance
 from skattn.inspection._importance.plots import (
@@ -24,9 +24,8 @@ from skattn.inspection._importance.plots import (
 from skattn.inspection._importance.rows import ModelRows
 from skattn.inspection._importance.significance import by_quarter
 from skattn.labels import check_labels, holding_days
-from skattn.panel import align_y
 from skattn.parameters import InvalidParameterError, check_value, shown
-from skattn.utils import axes_to_draw, import_pyplot, split_axes
+from skattn.utils import axes_to_draw, check_axes, import_pyplot, split_axes
 
 NAMES = {"rank_ic": "rank IC", "ic": "IC"}
 METHODS = ("permutation", "integrated_gradients", "both")
@@ -52,7 +51,8 @@ class FeatureImportanceDisplay:
         The same groups with the columns ``field``, ``lags`` and ``importance``, the sum of the mean
         absolute attributions. One of the two tables is needed.
     daily : DataFrame, default=None
-        ``daily`` of :func:`permutation_importance`.
+        ``daily`` of :func:`permutation_importance`, with a row of NaN for each day that was not
+        scored: neighbouring rows count as neighbouring days.
     attention : Series, default=None
         Mean attention by lag.
     overlap : int, default=None
@@ -182,8 +182,13 @@ class FeatureImportanceDisplay:
         import_pyplot(cls.__name__)
         check_value("method", method, "str", one_of=METHODS)
         check_value("kind", kind, "str", one_of=KINDS)
+        if ax is not None:
+            check_axes(ax)
+        if method != "permutation":
+            import_captum()
+        if method == "integrated_gradients":
+            _check_has_time(kind, None)
         check_value("n_repeats", n_repeats, "int", at_least=1)
-        align_y(X, y)
         rows = ModelRows(estimator, X, y, days=days, instruments=instruments)
         label = check_labels(y)
         if len(label) != len(rows):
@@ -203,7 +208,9 @@ class FeatureImportanceDisplay:
                 random_state=random_state,
                 **asked,
             )
-            found = {"permutation": result.table, "daily": result.daily}
+            # Days that were not scored keep their place, by which neighbouring days are told.
+            calendar = rows.days.unique().sort_values()
+            found = {"permutation": result.table, "daily": result.daily.reindex(calendar)}
         if method != "permutation":
             made = make_groups(groups, rows.fields, rows.n_steps)
             result = integrated_gradients(
@@ -273,11 +280,7 @@ class FeatureImportanceDisplay:
         import_pyplot(type(self).__name__)
         check_value("kind", kind, "str", one_of=KINDS)
         self._check_data()
-        if kind == "time" and self.daily is None:
-            raise ValueError(
-                "kind='time' draws permutation importance, which this display does not have: "
-                "pass method='permutation' or 'both' to from_estimator."
-            )
+        _check_has_time(kind, self.daily)
         panels: list[tuple[float, Any]] = []
         if kind != "time":
             for table, what in self._tables():
@@ -346,6 +349,15 @@ class FeatureImportanceDisplay:
                 f"attention must be a Series of weights by lag, or None; got "
                 f"{shown(self.attention)}."
             )
+
+
+def _check_has_time(kind: str, daily: pd.DataFrame | None) -> None:
+    """Raise where importance over time is asked for, and no day has one."""
+    if kind == "time" and daily is None:
+        raise ValueError(
+            "kind='time' draws permutation importance, which this display does not have: "
+            "pass method='permutation' or 'both' to from_estimator."
+        )
 
 
 def _by_group(importance: pd.DataFrame, groups: list[Group]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
 from skattn.inspection._importance.rows import ModelRows, count_rows
-from skattn.inspection._sampling import spread
+from skattn.inspection._sampling import evenly, spread
 from skattn.parameters import as_floats, check_value
 from skattn.training import Batches, DayBatches, Samples, SequenceNet, predict_rows
 
@@ -111,7 +111,7 @@ def integrated_gradients(
     >>> integrated_gradients(model, X).importance.stack().idxmax()
     ('x1', 1)
     """
-    _import_captum()
+    import_captum()
     n_steps = check_value("n_steps", n_steps, "int", at_least=1, at_most=MAX_STEPS)
     check_value("max_samples", max_samples, "int | float", above=0)
     model, X = fitted_model(estimator, X, "integrated_gradients")
@@ -122,9 +122,9 @@ def integrated_gradients(
         units = spread(rows.by_day(numbers), taken)
     else:
         ordered = numbers if rows.days is None else np.concatenate(rows.by_day(numbers))
-        places = np.linspace(0, len(rows) - 1, taken).round().astype(int)
+        chosen = ordered[evenly(len(rows), taken)]
         step = max(1, WINDOWS // n_steps)
-        units = [ordered[places[first : first + step]] for first in range(0, taken, step)]
+        units = [chosen[first : first + step] for first in range(0, len(chosen), step)]
     zero = _read_baseline(baseline, rows, np.concatenate(units))
     absolute, signed, error = _attribute_units(model, rows, units, zero, n_steps)
     n_rows = sum(map(len, units))
@@ -160,7 +160,8 @@ def _attribute_units(
     return absolute, signed, float(max(misses) / scale) if scale else 0.0
 
 
-def _import_captum() -> Any:
+def import_captum() -> Any:
+    """Import captum's IntegratedGradients, and raise our error where captum is not installed."""
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
@@ -252,7 +253,7 @@ def _attribute(
 
     # cuDNN computes no gradients of recurrent layers that are not in training.
     with torch.backends.cudnn.flags(enabled=False):
-        attributed = _import_captum()(forward).attribute(
+        attributed = import_captum()(forward).attribute(
             x,
             torch.from_numpy(zero).to(x),
             additional_forward_args=tuple(tensors.values()) or None,

@@ -16,7 +16,6 @@ from skattn.inspection._importance.significance import mean_tests
 from skattn.inspection._sampling import spread
 from skattn.labels import check_labels, holding_days
 from skattn.metrics import daily_ic
-from skattn.panel import align_y
 from skattn.parameters import check_value
 from skattn.training import draw_seed
 
@@ -157,13 +156,14 @@ def permutation_importance(
     n_repeats = check_value("n_repeats", n_repeats, "int", at_least=1)
     check_value("max_samples", max_samples, "int | float", above=0)
     seed = _read_seed(random_state)
-    align_y(X, y)
     label = check_labels(y)
     rows = ModelRows(estimator, X, y, days=days, instruments=instruments)
     if len(label) != len(rows):
         raise ValueError(f"X has {len(rows)} rows, and y has {len(label)}.")
     made = make_groups(groups, rows.fields, rows.n_steps)
-    scored = spread(_days_to_score(rows, label), count_rows("max_samples", max_samples, len(rows)))
+    scored = _days_to_score(rows, label)
+    n_rows = sum(map(len, scored))
+    scored = spread(scored, count_rows("max_samples", max_samples, n_rows))
     baseline, drops = [], []
     for chunk in rows.chunks(scored):
         ic, dropped = _drops_of(rows, chunk, label, made, method, n_repeats, seed)

@@ -9,13 +9,15 @@ import numpy as np
 import pandas as pd
 
 from skattn.inspection._importance.agreement import LEVEL, read_span
-from skattn.utils import SEQUENTIAL, date_axis, line_style, set_title
+from skattn.utils import SEQUENTIAL, date_axis, legend_below, line_style, plain, set_title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Fields and groups drawn at most, and labels of lags on an axis.
 FIELDS, BARS, LABELS = 40, 20, 12
+# Width of a handle that shows dashes, in letters.
+DASHED = 2.5
 LABELS_OF = {
     "permutation": "importance (permutation)",
     "integrated_gradients": "importance (gradients)",
@@ -119,7 +121,7 @@ def draw_profile(ax: Axes, beside: Axes, *, table: pd.DataFrame, agreement: pd.S
     _label_lags(ax, list(table.index))
     ax.set_xlim(-0.5, len(table) - 0.5)
     ax.set_ylabel("share of a lag\n(1: all lags alike)")
-    _legend_below(ax, handles)
+    legend_below(ax, handles, handlelength=DASHED)
     numbers = [
         f"{rho:.2f}" if len(agreement) == 1 else f"{rho:.2f} ({name.replace('_', ' ')})"
         for name, rho in agreement.items()
@@ -155,7 +157,7 @@ def draw_quarters(
         date_axis(ax)
     ax.axhline(0, color="grey", linewidth=0.8)
     ax.set_ylabel(textwrap.fill(what, 20))
-    _legend_below(ax, ax.get_legend_handles_labels()[0])
+    legend_below(ax, ax.get_legend_handles_labels()[0], handlelength=DASHED)
     many = f"the {len(groups)} largest groups, " if len(groups) > 1 else ""
     set_title(ax, f"Importance by quarter: {many}±1.96 standard errors")
 
@@ -169,27 +171,8 @@ def _label_lags(ax: Axes, names: list[str]) -> None:
     ax.set_xlabel("lag (steps back; 0 is the latest)")
 
 
-def _legend_below(ax: Axes, handles: list) -> None:
-    """Put the legend below the axes, in as many columns as fit."""
-    from matplotlib.transforms import ScaledTranslation
-
-    figure: Any = ax.get_figure(root=True)
-    n_columns = max(1, int(ax.bbox.width / figure.dpi / 1.9))
-    # Below the labels of the axis, which take about 40 points.
-    below = ScaledTranslation(0, -40 / 72, figure.dpi_scale_trans)
-    ax.legend(
-        handles=handles,
-        loc="upper left",
-        bbox_to_anchor=(0, 0),
-        bbox_transform=ax.transAxes + below,
-        borderaxespad=0,
-        ncols=n_columns,
-        fontsize="small",
-        frameon=False,
-    )
-
-
 def _short(name: Any) -> str:
-    return (
-        textwrap.shorten(str(name), 24, placeholder="...") if " " in str(name) else str(name)[:24]
-    )
+    """Cut a name to 24 letters, at a space where there is one."""
+    text = str(name)
+    text = textwrap.shorten(text, 24, placeholder="...") if " " in text else text[:24]
+    return plain(text)

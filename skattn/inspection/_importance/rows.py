@@ -10,7 +10,7 @@ import pandas as pd
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import before_last_step, last_step
-from skattn.panel import WindowArray, days_of, instruments_of
+from skattn.panel import WindowArray, align_y, days_of, instruments_of
 from skattn.parameters import as_array, check_numbers, check_value, shown
 from skattn.training import Samples, check_finite, predict_rows
 
@@ -64,6 +64,8 @@ class ModelRows:
         instruments: Any = None,
         needs_days: bool = True,
     ) -> None:
+        for name, given in (("y", y), ("days", days), ("instruments", instruments)):
+            align_y(X, given, names=("X", name))
         self.model = last_step(estimator)
         if not hasattr(self.model, "predict"):
             raise TypeError(f"estimator must be a fitted regressor; got {shown(estimator)}.")
@@ -92,11 +94,6 @@ class ModelRows:
 
     def __len__(self) -> int:
         return len(self.values)
-
-    @property
-    def is_table(self) -> bool:
-        """Whether the model reads columns, and not windows."""
-        return self.n_steps is None
 
     def by_day(self, rows: np.ndarray) -> list[np.ndarray]:
         """Give the numbers of some rows for each day, in order; by instrument within a day."""
@@ -127,6 +124,8 @@ class ModelRows:
             return self.values.iloc[rows].copy()
         is_lazy = isinstance(self.values, WindowArray)
         gathered = self.values.gather(rows) if is_lazy else self.values[rows]
+        # Rows of a transposed array come transposed, too, and could not be changed as flat rows.
+        gathered = np.ascontiguousarray(gathered)
         if isinstance(self.model, SequenceRegressor):
             gathered = gathered.astype(np.float32, copy=False)
             # Here and not while predicting, where a row's number is its place in the chunk.

@@ -91,7 +91,7 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 
 def by_quarter(daily: pd.DataFrame, lags: int | None = None) -> pd.DataFrame:
-    """Mean and standard error of each column by quarter.
+    """Mean and standard error of each column by quarter; quarters without a value are left out.
 
     Returns
     -------
@@ -104,4 +104,5 @@ def by_quarter(daily: pd.DataFrame, lags: int | None = None) -> pd.DataFrame:
         tests = mean_tests(days, lags)
         found[quarter] = pd.concat([days.mean(), tests["standard_error"]], axis=1, keys=KEYS)
     stacked = pd.concat(found, names=["quarter", daily.columns.name])
-    return stacked.unstack().swaplevel(axis=1)[daily.columns]
+    quarters = stacked.unstack().swaplevel(axis=1)[daily.columns]
+    return quarters.dropna(how="all")
