@@ -30,16 +30,6 @@ from skattn.preprocessing import Alpha360, RobustZScore, RollingWindow
 from_estimator = AttentionTimelineDisplay.from_estimator
 
 
-@pytest.fixture(autouse=True)
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    yield pyplot
-    pyplot.close("all")
-
-
 # Models whose attention is known ------------------------------------------------------------------
 
 
@@ -198,6 +188,38 @@ def test_days_that_an_array_does_not_tell(panel):
     model = fit(LargestRegressor, flat, X_[:, 0, 0])
     table = from_estimator(model, flat, "A", ohlcv=daily)
     assert_allclose(table.attention, display.attention, atol=1e-5)
+
+
+@pytest.mark.parametrize("step", [4, 5, 6, 7])
+def test_days_apart_of_a_market(step):
+    # Windows of five steps that end on some days only do not overlap, and know their rows.
+    market = make_market(4, 70, late_listings=0, random_state=0)
+    windows = RollingWindow(5, fill_method="ffill+bfill").fit_transform(market.ohlcv[["close"]])
+    model = fit(LargestRegressor, windows, market.ohlcv["close"])
+    stock = windows.instruments[0]
+    days = windows.days.unique().sort_values()[::step]
+    apart = windows[windows.days.isin(days)]
+    display = from_estimator(model, apart, stock, ohlcv=market.ohlcv)
+    weights = display.weights
+    # A date gets the weight of lag 0 of its own window, and of lag 4 where windows share a row.
+    got, usual = weights[0].copy(), np.full(len(weights), weights[0].mean())
+    if step == 4:
+        got.iloc[:-1] += weights[4].to_numpy()[1:]
+        usual[:-1] += weights[4].iloc[1:].mean()
+    expected = (got / usual).where(usual >= usual.max() / 2)
+    assert_allclose(display.attention, expected, rtol=1e-5)
+
+
+def test_dollars_are_no_formulas():
+    days = pd.bdate_range("2024-01-01", periods=30)
+    X = np.random.default_rng(0).normal(size=(30, 5, 1)).astype(np.float32)
+    index = pd.MultiIndex.from_product([days, ["$a_b_c$"]], names=KEYS)
+    model = fit(LargestRegressor, X, X[:, 0, 0])
+    series = pd.Series(np.arange(30.0), days, name="$x_y_z$")
+    display = from_estimator(model, windows_of(X, index), "$a_b_c$", ohlcv=series)
+    display.figure_.canvas.draw()
+    assert display.ax_[0].get_title().startswith(r"\$a_b_c\$: attention")
+    assert display.ax_[0].get_ylabel() == r"\$x_y_z\$"
 
 
 @pytest.fixture(scope="module")

@@ -30,6 +30,7 @@ from skattn.utils import (
     check_axes,
     date_axis,
     import_pyplot,
+    plain,
     set_title,
     split_axes,
 )
@@ -276,7 +277,7 @@ class AttentionTimelineDisplay:
                 self._shade(each)
             above.margins(x=0.02)
             date_axis(below)
-            set_title(above, _plain(self.name or "Attention over time"))
+            set_title(above, self.name or "Attention over time")
             set_title(below, _market_text(self.market, len(self.spans)), fontsize=9)
             self.ax_ = np.array([above, below], dtype=object)
             self.figure_ = place.get_figure()
@@ -319,7 +320,7 @@ def _check_overlap(known: pd.DatetimeIndex, wanted: pd.DatetimeIndex, instrument
 
 
 def _series_label(series: pd.Series) -> str:
-    return "close (price)" if series.name == "close" else _plain(str(series.name))
+    return "close (price)" if series.name == "close" else plain(str(series.name))
 
 
 def _market_text(market: pd.DataFrame, n_spans: int) -> str:
@@ -343,8 +344,3 @@ def _with_unit(what: Any, value: float) -> str:
     return (
         f"{np.exp(value):.2f}\N{MULTIPLICATION SIGN} usual" if what == "volume" else f"{value:.4g}"
     )
-
-
-def _plain(text: str) -> str:
-    """Keep matplotlib from reading a formula between dollars."""
-    return text.replace("$", r"\$")

@@ -203,10 +203,22 @@ def dates_of_steps(X: WindowArray | np.ndarray, rows: np.ndarray) -> np.ndarray:
     if isinstance(X, WindowArray):
         parts = X.parts()
         ends, starts = parts["ends"][rows].astype(np.int64), parts["starts"][rows]
-        steps = np.diff(ends)
-        # Windows that each have rows of their own, as an array has, do not overlap.
-        if (steps > 0).all() and steps.min() < n_steps:
+        if (np.diff(ends) > 0).all() and not _have_own_rows(parts, rows):
             at = ends[:, None] - lags
             places = np.searchsorted(ends, at).clip(max=len(ends) - 1)
             return np.where((ends[places] == at) & (at >= starts[:, None]), places, -1)
     return (np.arange(len(rows))[:, None] - lags).clip(min=-1)
+
+
+def _have_own_rows(parts: dict[str, Any], rows: np.ndarray) -> bool:
+    """Whether each window has rows of its own in the table, as the windows of an array have.
+
+    Windows that do not overlap may as well share a table: those of every fifth day, five steps
+    long. They then begin where the history of their stock begins, and not where the last one ends.
+    """
+    ends, starts = parts["ends"], parts["starts"]
+    own = ends[rows]
+    if np.diff(own).min() < parts["length"]:
+        return False
+    side_by_side = not starts.any() and ((ends + 1) % parts["length"] == 0).all()
+    return bool(side_by_side or (starts[rows][1:] > own[:-1]).all())
