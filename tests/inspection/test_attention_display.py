@@ -255,6 +255,93 @@ def test_arrays_with_days() -> None:
         draw(model, X, days=days, sort="stock")
 
 
+def rows_of(n_days: int = 8, n_stocks: int = 4, at: str = "0h") -> pd.MultiIndex:
+    days = pd.bdate_range("2024-01-01", periods=n_days) + pd.Timedelta(at)
+    names = ["datetime", "instrument"]
+    return pd.MultiIndex.from_product([days, list("ABCDEFGH")[:n_stocks]], names=names)
+
+
+def test_times_of_days() -> None:
+    index = rows_of(at="16h")
+    X = pd.DataFrame(np.random.default_rng(0).normal(size=(32, T)), index)
+    model = make_model("alstm", max_epochs=1, random_state=0, **SMALL["alstm"]).fit(X, X[0])
+    display = draw(model, X, day="2024-01-03")
+    expected = attention_weights(model, X).time.iloc[8:12].mean()
+    assert_allclose(display.profile_["mean"], expected, rtol=1e-5)
+    by_hand = AttentionDisplay(weights=attention_weights(model, X).time).plot(day="2024-01-03")
+    assert_allclose(by_hand.profile_["mean"], expected, rtol=1e-5)
+    # Days that are given come before the days of the index.
+    later = rows_of().get_level_values("datetime") + pd.Timedelta(days=364)
+    display = draw(model, X, days=later)
+    assert display.table_.index.tolist() == later.unique().tolist()
+    display = draw(model, X, days=later, day="2025-01-01")
+    assert_allclose(display.profile_["mean"], expected, rtol=1e-5)
+    renamed = [f"_{name}" for name in index.get_level_values("instrument")]
+    display = draw(model, X, instruments=renamed, sort="stock")
+    assert display.table_.index.tolist() == ["_A", "_B", "_C", "_D"]
+
+
+def test_equal_predictions_share_a_quantile() -> None:
+    index = rows_of()
+    weights = pd.DataFrame(np.random.default_rng(0).random((32, 3)), index)
+    predicted = np.tile([2.0, 1.0, 1.0, 3.0], 8)
+    order = np.random.default_rng(1).permutation(32)
+    table = AttentionDisplay(weights=weights, predicted=predicted).plot(sort="prediction").table_
+    other = AttentionDisplay(weights=weights.iloc[order], predicted=predicted[order])
+    pd.testing.assert_frame_equal(table, other.plot(sort="prediction").table_)
+    # Of four places, the two in the middle of the lower half are shared.
+    assert_allclose(table.iloc[0], weights[predicted == 1].mean())
+    constant = AttentionDisplay(weights=weights, predicted=np.ones(32)).plot(sort="prediction")
+    assert_allclose(constant.table_, weights.mean().to_frame().T)
+    predicted[3] = np.nan
+    with pytest.raises(ValueError, match="predicted must hold a number for each row; got 1 NaN"):
+        AttentionDisplay(weights=weights, predicted=predicted).plot(sort="prediction")
+
+
+@pytest.mark.parametrize("sums", [None, ("key",)])
+def test_a_key_against_no_preference(sums) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.random((32, 2, T, T))
+    values /= values.sum(axis=-1, keepdims=True)
+    lags = pd.RangeIndex(T - 1, -1, -1)
+    labels = (rows_of(), pd.RangeIndex(2), lags, lags)
+    weights = AttentionMap(values, ("row", "head", "query", "key"), labels)
+    display = AttentionDisplay(weights=weights, sums=sums).plot(
+        select={"key": 0}, against="uniform"
+    )
+    assert_allclose(display.profile_["mean"], T * values[..., -1].mean(axis=(0, 1)))
+
+
+def test_dollars_are_no_formulas() -> None:
+    rng = np.random.default_rng(0)
+    index = rows_of(2).set_levels([f"${name}_b_c$" for name in "ABCD"], level="instrument")
+    stocks = index.get_level_values("instrument")[:4]
+    groups = pd.Series(["$x_y_z$", "$x_y_z$", "a", "_b"], stocks, name="$s_e_c$")
+    values = rng.random((8, 4))
+    of_stocks = AttentionMap(values, ("row", "stock"), (index, stocks))
+    of_concepts = pd.DataFrame(values, index, pd.Index(stocks, name="concept"))
+    of_features = pd.DataFrame(values, index, pd.Index(stocks, name="$f_g_h$"))
+    for weights, kinds in (
+        (of_stocks, ("stocks", "graph")),
+        (of_concepts, ("concepts", "rows")),
+        (of_features, ("rows",)),
+    ):
+        display = AttentionDisplay(weights=weights, groups=groups, name="$n_a_m$")
+        for kind in kinds:
+            display.plot(kind).figure_.canvas.draw()
+    assert display.plot(sort="stock").ax_[0].get_yticklabels()[0].get_text() == r"\$A_b_c\$"
+
+
+def test_a_stock_without_a_group() -> None:
+    index = rows_of(2)
+    values = np.random.default_rng(0).random((8, 4))
+    weights = AttentionMap(values, ("row", "stock"), (index, pd.Index(list("ABCD"))))
+    for missing in (np.nan, None):
+        groups = {"A": "x", "B": missing, "C": "y", "D": "x"}
+        with pytest.raises(ValueError, match=r"one group; it has none for \['B'\]"):
+            AttentionDisplay(weights=weights, groups=groups).plot("graph")
+
+
 def test_smallest(pyplot) -> None:
     one = AttentionMap(np.ones((1, 1)), ("row", "lag"), (pd.RangeIndex(1), pd.RangeIndex(1)))
     for against in (None, "uniform"):

@@ -197,7 +197,7 @@ class AttentionDisplay:
             map = next((key for key in (*declared, *maps) if np.size(maps[key])), None)
         if map is None or map not in maps:
             raise ValueError(f"{type(model).__name__} has no weights to draw.")
-        weights = _as_map(maps[map])
+        weights = tables.as_map(maps[map])
         labels = row_labels(weights.labels[0], **known)
         weights = AttentionMap(weights.values, weights.axes, (labels, *weights.labels[1:]))
         display = cls(
@@ -269,11 +269,13 @@ class AttentionDisplay:
             or predictions are needed and not known.
         """
         import_pyplot("AttentionDisplay")
-        weights, predicted = self._selected(day, select)
-        axes = weights.axes[1:]
-        kind_ = _kind(kind, axes)
         check_value("against", against, "str | None", one_of=("uniform",))
+        weights, predicted = self._rows_of(day)
+        # Before labels are taken: one of the places among which weights are divided may be asked
+        # for.
         weights, scale = self._scaled(weights, against)
+        weights = tables.select_labels(weights, select)
+        kind_ = _kind(kind, weights.axes[1:])
         view = views.VIEWS[kind_](weights, sort=sort, predicted=predicted, groups=self.groups)
         title = f"{self.name or 'Attention'}, {view.what}"
         with axes_to_draw("AttentionDisplay", ax, figsize=_figsize(kind_, weights)) as ax:
@@ -287,11 +289,9 @@ class AttentionDisplay:
                 setattr(self, f"{name}_", found)
         return self
 
-    def _selected(
-        self, day: Any, select: Mapping[str, Any] | None
-    ) -> tuple[AttentionMap, np.ndarray | None]:
-        """Check the weights, and take the day and the labels that are asked for."""
-        weights = _as_map(self.weights)
+    def _rows_of(self, day: Any) -> tuple[AttentionMap, np.ndarray | None]:
+        """Check the weights, and take the day that is asked for."""
+        weights = tables.by_day(tables.as_map(self.weights))
         if not weights.values.size:
             raise ValueError(
                 f"There is nothing to draw: {self.name or 'the map'} has the shape "
@@ -304,15 +304,6 @@ class AttentionDisplay:
                 f"{np.isinf(weights.values).sum()} infinite and {known.sum()} finite weights."
             )
         check_value("name", self.name, "str | None")
-        if select is not None and not isinstance(select, Mapping):
-            raise TypeError(
-                f'select must map axes to labels, such as {{"head": 0}}; got {shown(select)}.'
-            )
-        if select and "row" in select:
-            raise ValueError("select takes labels of the axes beside the rows; for rows pass day=.")
-        weights = weights.select(**select) if select else weights
-        if len(weights.axes) < 2:
-            raise ValueError(f"select must leave an axis; got {shown(select)}.")
         predicted = None
         if self.predicted is not None:
             predicted = check_numbers("predicted", self.predicted)
@@ -320,6 +311,11 @@ class AttentionDisplay:
                 raise ValueError(
                     f"predicted has {len(predicted)} values for {len(weights.values)} rows of "
                     f"weights."
+                )
+            if np.isnan(predicted).any():
+                raise ValueError(
+                    f"predicted must hold a number for each row; got {np.isnan(predicted).sum()} "
+                    f"NaN."
                 )
         if day is not None:
             rows = rows_of_day(tables.level(weights.labels[0], "datetime"), day)
@@ -333,7 +329,7 @@ class AttentionDisplay:
         """Hold the weights against no preference, if that is asked for."""
         sums = ("key",) if "key" in weights.axes else weights.axes[-1:]
         if self.sums is not None:
-            known = _as_map(self.weights).axes[1:]
+            known = weights.axes[1:]
             is_tuple = isinstance(self.sums, (tuple, list))
             if not is_tuple or not all(
                 isinstance(axis, str) and axis in known for axis in self.sums
@@ -342,7 +338,7 @@ class AttentionDisplay:
                     f"sums must be a tuple of some of the axes {known}, or None; got "
                     f"{shown(self.sums)}."
                 )
-            sums = tuple(axis for axis in self.sums if axis in weights.axes)
+            sums = tuple(self.sums)
         if against is not None:
             if not sums:
                 raise ValueError(
@@ -367,18 +363,6 @@ def _kind(kind: str | None, axes: tuple[str, ...]) -> str:
             f"kind={kind!r} does not fit a map of {axes}; these do: {', '.join(fitting)}."
         )
     return kind
-
-
-def _as_map(weights: Any) -> AttentionMap:
-    if isinstance(weights, AttentionMap):
-        return weights
-    if not isinstance(weights, pd.DataFrame):
-        raise InvalidParameterError(
-            f"weights must be an AttentionMap or a DataFrame, as attention_weights gives them; got "
-            f"{shown(weights)}."
-        )
-    axis = str(weights.columns.name or "place")
-    return AttentionMap(weights.to_numpy(), ("row", axis), (weights.index, weights.columns))
 
 
 def _figsize(kind: str, weights: AttentionMap) -> tuple[float, float]:

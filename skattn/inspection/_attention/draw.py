@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.inspection._attention.views import View
-from skattn.utils import COLORS, SEQUENTIAL, line_style, split_axes
+from skattn.utils import COLORS, SEQUENTIAL, line_style, plain, split_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def draw_rows(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     below.set(xlim=(-0.5, len(profile) - 0.5), ylim=(bottom, top + 0.35 * (top - bottom)))
     below.set_ylabel(scale.unit, fontsize="small")
     set_ticks(below, "x", profile.index, 8 if is_number(profile.index) else MOST_LABELS)
-    below.set_xlabel(AXIS_NAMES.get(str(table.columns.name), table.columns.name))
+    below.set_xlabel(AXIS_NAMES.get(str(table.columns.name), plain(str(table.columns.name))))
     spacing: Any = {"columnspacing": 1, "handlelength": 1.5, "handletextpad": 0.4}
     below.legend(loc="upper center", fontsize="x-small", ncols=3, **spacing)
     add_colorbar(axes, image, scale)
@@ -90,11 +90,11 @@ def draw_grid(ax: Axes, view: View, scale: Scale) -> np.ndarray:
         names, table = view.panels[row][column]
         image = draw_heat(cell, table, scale, limits=(np.nanmin(every), np.nanmax(every)))
         lowest, leftmost = row == n_rows - 1, column == 0
-        cell.set_title(names[-1] if names and row == 0 else "", fontsize="small")
+        cell.set_title(plain(names[-1]) if names and row == 0 else "", fontsize="small")
         set_ticks(cell, "x", table.columns if lowest else table.columns[:0], 3)
         set_ticks(cell, "y", table.index if leftmost else table.index[:0], 3)
         cell.set_xlabel("key (lag)" if lowest else "", fontsize="small")
-        of_row = "".join(f"{name}\n" for name in names[:-1])
+        of_row = "".join(f"{plain(name)}\n" for name in names[:-1])
         cell.set_ylabel(f"{of_row}query (lag)" if leftmost else "", fontsize="small")
     add_colorbar(axes, image, scale)
     return axes
@@ -144,8 +144,7 @@ def draw_matrix(ax: Axes, view: View, scale: Scale) -> np.ndarray:
             ax.hlines(edges, -0.5, table.shape[1] - 0.5, **style)
             if table.index.equals(table.columns):
                 ax.vlines(edges, -0.5, table.shape[0] - 0.5, **style)
-    by = f"stock, by {groups.name}"
-    ax.set(xlabel=table.columns.name, ylabel=by if groups.name != "group" else "stock, by group")
+    ax.set(xlabel=plain(str(table.columns.name)), ylabel=f"stock, by {plain(str(groups.name))}")
     axes = np.array([ax], dtype=object)
     add_colorbar(axes, image, scale)
     return axes
@@ -196,7 +195,7 @@ def draw_graph(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     ax.set_frame_on(False)
     if few_groups:
         place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "ncols": 4}
-        ax.legend(fontsize="small", title=str(groups.name), **place)
+        ax.legend(fontsize="small", title=plain(str(groups.name)), **place)
     return np.array([ax], dtype=object)
 
 
@@ -249,7 +248,7 @@ def short(label: Any) -> str:
     if isinstance(label, pd.Timestamp):
         return f"{label:%Y-%m-%d}"
     text = f"{label:.3g}" if isinstance(label, float) else str(label)
-    return text if len(text) <= 18 else f"{text[:17]}…"
+    return plain(text if len(text) <= 18 else f"{text[:17]}…")
 
 
 def curve(start: np.ndarray, middle: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -46,8 +46,8 @@ def rows_to_draw(samples: Samples, most: int | None, *, whole_days: bool) -> np.
 def row_labels(
     index: pd.Index, days: pd.DatetimeIndex | None, instruments: pd.Index | None
 ) -> pd.Index:
-    """Label rows by day and stock, as far as they are known."""
-    if {"datetime", "instrument"} <= {*index.names} or days is None:
+    """Label rows by day and stock, as far as they are known; else as they are labelled."""
+    if days is None:
         return index
     if instruments is None:
         return pd.Index(days, name="datetime")

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from skattn.inspection._attention.map import AttentionMap
+from skattn.inspection._attention.rows import row_labels
 from skattn.inspection._lags import STEPS, by_lag
+from skattn.panel import days_of
+from skattn.parameters import InvalidParameterError, shown
 
 # Axes whose places differ from day to day.
 OF_A_DAY = ("stock", "concept")
@@ -28,6 +32,45 @@ def kinds_of(axes: tuple[str, ...]) -> tuple[str, ...]:
     else:
         kinds.append("rows")
     return tuple(kinds)
+
+
+def as_map(weights: Any) -> AttentionMap:
+    """Read a map of one axis beside the rows, which is a table, as an AttentionMap."""
+    if isinstance(weights, AttentionMap):
+        return weights
+    if not isinstance(weights, pd.DataFrame):
+        raise InvalidParameterError(
+            f"weights must be an AttentionMap or a DataFrame, as attention_weights gives them; got "
+            f"{shown(weights)}."
+        )
+    axis = str(weights.columns.name or "place")
+    return AttentionMap(weights.to_numpy(), ("row", axis), (weights.index, weights.columns))
+
+
+def by_day(weights: AttentionMap) -> AttentionMap:
+    """Label rows by their days, where an index has times of days."""
+    index = weights.labels[0]
+    days = days_of(None, pd.Series(index=index, dtype=float), required=False)
+    instruments = level(index, "instrument")
+    return AttentionMap(
+        weights.values, weights.axes, (row_labels(index, days, instruments), *weights.labels[1:])
+    )
+
+
+def select_labels(weights: AttentionMap, select: Any) -> AttentionMap:
+    """Take labels of axes beside the rows."""
+    if select is None:
+        return weights
+    if not isinstance(select, Mapping):
+        raise TypeError(
+            f'select must map axes to labels, such as {{"head": 0}}; got {shown(select)}.'
+        )
+    if "row" in select:
+        raise ValueError("select takes labels of the axes beside the rows; for rows pass day=.")
+    weights = weights.select(**select) if select else weights
+    if len(weights.axes) < 2:
+        raise ValueError(f"select must leave an axis; got {shown(select)}.")
+    return weights
 
 
 def take(weights: AttentionMap, rows: np.ndarray) -> AttentionMap:
@@ -103,11 +146,12 @@ def quantile_of_day(predicted: np.ndarray, index: pd.Index, most: int) -> np.nda
     values = pd.Series(predicted)
     day = level(index, "datetime")
     by_day = values.groupby(np.zeros(len(values)) if day is None else np.asarray(day))
-    place = by_day.rank(method="first").to_numpy(dtype=np.int64)
+    # In whole numbers: twice the place. Equal predictions share their places.
+    twice = (2 * by_day.rank()).to_numpy(dtype=np.int64)
     size = by_day.transform("size").to_numpy()
     n_quantiles = min(most, size.max())
-    # In whole numbers: the middle of a row's share of the day.
-    return (2 * place - 1) * n_quantiles // (2 * size) + 1
+    # The middle of a row's share of the day.
+    return (twice - 1) * n_quantiles // (2 * size) + 1
 
 
 def group_by_strongest(table: pd.DataFrame) -> pd.Series:

@@ -147,6 +147,7 @@ def _groups(groups: Any, table: pd.DataFrame) -> pd.Series:
             f"groups must be a Series or mapping with the group of each stock; got {shown(groups)}."
         )
     groups = pd.Series(groups)
+    groups = groups.dropna()
     missing = [stock for stock in table.index if stock not in groups.index]
     if missing or not groups.index.is_unique:
         wrong = f"has none for {shown(missing)}" if missing else "names a stock twice"
