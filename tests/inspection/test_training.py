@@ -30,16 +30,6 @@ from skattn.preprocessing import Alpha360, RobustZScore
 LOSSES = ["train_loss", "valid_loss"]
 
 
-@pytest.fixture(autouse=True)
-def pyplot():
-    matplotlib = pytest.importorskip("matplotlib")
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
-    yield pyplot
-    pyplot.close("all")
-
-
 def small(**params) -> GRURegressor:
     return GRURegressor(**{"hidden_size": 4, "max_epochs": 4, "random_state": 0, **params})
 
@@ -241,6 +231,13 @@ def test_a_score_of_scikit_learn_is_drawn_by_its_name(windows):
     assert list(display.history["fit"].unique()) == ["GRURegressor"]
     assert len(display.history) == model.n_iter_
     assert not display.history["is_best"].any()
+
+
+def test_dollars_are_no_formulas(windows):
+    fit = small(max_epochs=1).fit(*windows)
+    display = TrainingDisplay.from_estimators({"$x_y_z$": fit, "_b": fit}, name="$a_b_c$")
+    display.figure_.canvas.draw()
+    assert legend_of(display)[:2] == [r"\$x_y_z\$", " _b"]
 
 
 def test_many_fits_have_few_names(windows):

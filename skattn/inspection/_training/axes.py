@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.inspection._training.history import LOSSES, MARK
-from skattn.utils import line_style, set_title, split_axes
+from skattn.utils import line_style, plain, set_title, split_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -174,7 +174,8 @@ def _fit_labels(labels: list[str], width: float) -> tuple[int, list[str]]:
     most = max(8, int((width - HANDLE_INCHES) / CHARACTER_INCHES))
     labels = [label if len(label) <= most else f"{label[: most - 3]}..." for label in labels]
     widest = max(map(len, labels), default=0) * CHARACTER_INCHES + HANDLE_INCHES
-    return max(1, min(len(labels), int(width / widest))), labels
+    n_columns = max(1, min(len(labels), int(width / widest)))
+    return n_columns, [plain(label) for label in labels]
 
 
 def _handle(style: dict[str, Any]) -> Any:
@@ -198,4 +199,4 @@ def _label(ax: Axes, panel: list[str], loss: str | None, inches: float) -> None:
     if panel[0] in LOSSES and loss is not None:
         text = f"{text} ({loss})"
     characters = max(8, int(0.95 * inches / CHARACTER_INCHES))
-    ax.set_ylabel("\n".join(textwrap.wrap(text, characters)), fontsize=FONT)
+    ax.set_ylabel(plain("\n".join(textwrap.wrap(text, characters))), fontsize=FONT)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,9 +22,6 @@ from skattn.inspection._training.history import (
 )
 from skattn.parameters import InvalidParameterError, check_value, shown
 from skattn.utils import axes_to_draw, import_pyplot
-
-if TYPE_CHECKING:
-    pass
 
 LOSS_WORDS = {"mse": "mean squared error", "mae": "mean absolute error", "huber": "Huber loss"}
 
