@@ -12,6 +12,7 @@ from skattn.base import SequenceRegressor
 from skattn.compose import CrossSectionalTarget
 from skattn.parameters import shown
 from skattn.plugins import get_model, list_installed
+from skattn.training import seeded
 
 
 def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor, Any]:
@@ -99,6 +100,8 @@ def _attends(name: str) -> bool:
     """Whether a small module of the model has attention maps."""
     try:
         cls: Any = get_model(name)
-        return hasattr(cls(**cls.parameters_for_checks).build_module(4, 6), "attend")
+        # Making weights must not change the numbers that the user draws next.
+        with seeded(0, "cpu"):
+            return hasattr(cls(**cls.parameters_for_checks).build_module(4, 6), "attend")
     except Exception:  # A plugin's own fault must not hide the error that is being made.
         return False

@@ -9,6 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
@@ -392,8 +393,10 @@ def test_a_gap_of_the_day_is_grey() -> None:
 def test_models_without_attention_name_those_with(market) -> None:
     X = np.zeros((8, 3, 1), np.float32)
     model = GRURegressor(hidden_size=2, max_epochs=1, early_stopping=False).fit(X, np.arange(8.0))
+    state = torch.random.get_rng_state()
     with pytest.raises(ValueError, match=r"GRURegressor has no attention.*alstm.*hist.*sfm.*tran"):
         draw(model, X)
+    assert torch.equal(torch.random.get_rng_state(), state)
 
 
 @pytest.mark.parametrize(

@@ -153,16 +153,21 @@ def test_dollars_are_no_formulas(fitted, planted):
     assert [label.get_text() for label in ax.get_yticklabels()] == [r"\$a_b_c, \$d"]
 
 
-def test_wrong_arguments_are_found_before_anything_is_computed(fitted, planted, monkeypatch):
+def test_wrong_arguments_are_found_before_the_permutation(fitted, planted, monkeypatch):
     X, y = planted
-    for name in ("permutation_importance", "integrated_gradients"):
-        monkeypatch.setattr(f"skattn.inspection._importance.display.{name}", None)
+    monkeypatch.setattr("skattn.inspection._importance.display.permutation_importance", None)
     for params, error, message in (
         ({"ax": 3}, TypeError, "ax must be matplotlib Axes"),
         ({"method": "integrated_gradients", "kind": "time"}, ValueError, "kind='time' draws"),
+        ({"method": "both", "n_steps": 0}, ValueError, "n_steps"),
+        ({"method": "both", "baseline": "zero"}, ValueError, "baseline"),
+        ({"groups": "columns"}, ValueError, "groups"),
     ):
         with pytest.raises(error, match=message):
             FeatureImportanceDisplay.from_estimator(fitted, X, y, **params)
+    table = X[:, -1, :]
+    with pytest.raises(TypeError, match="integrated_gradients needs as estimator a fitted skattn"):
+        FeatureImportanceDisplay.from_estimator(Ridge().fit(table, y), table, y, method="both")
     monkeypatch.setitem(sys.modules, "captum.attr", None)
     with pytest.raises(ImportError, match="captum"):
         FeatureImportanceDisplay.from_estimator(fitted, X, y, method="both")

@@ -51,7 +51,10 @@ def test_days_that_overlap_need_four_spans():
 
 def test_equal_and_too_few_days():
     daily = pd.DataFrame({"none": [0.0] * 5, "all": [0.25] * 5, "one": [0.1] + 4 * [np.nan]})
+    # The mean of these differs from each of them by rounding.
+    daily = daily.assign(third=[-1 / 3] * 5)
     tests = mean_tests(daily, 0)
+    assert tests.loc["third", ["t", "p"]].tolist() == [-np.inf, 1 / 16]
     assert tests.loc["none", ["standard_error", "t", "p"]].tolist() == [0, 0, 1]
     assert tests.loc["all", ["t", "p"]].tolist() == [np.inf, 1 / 16]
     assert tests.loc["one"].isna().all()

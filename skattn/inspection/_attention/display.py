@@ -343,7 +343,8 @@ class AttentionDisplay:
             if not sums:
                 raise ValueError(
                     f'against="uniform" needs weights that sum to 1 over an axis; those of '
-                    f"{self.name or 'this map'} have no such sum."
+                    f"{self.name or 'this map'} have no such sum. Draw the weights themselves, "
+                    f"or another map of the model."
                 )
             scale = draw.Scale("times no preference", against, 1.0)
             return tables.times_uniform(weights, sums), scale

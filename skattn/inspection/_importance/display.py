@@ -12,7 +12,7 @@ from skattn.inspection._importance.agreement import (
     compare_by_lag,
     rank_correlations,
 )
-from skattn.inspection._importance.gradients import import_captum, integrated_gradients
+from skattn.inspection._importance.gradients import integrated_gradients
 from skattn.inspection._importance.groups import Group, make_groups
 from skattn.inspection._importance.permutation import permutation_importance
 from skattn.inspection._importance.plots import (
@@ -184,8 +184,6 @@ class FeatureImportanceDisplay:
         check_value("kind", kind, "str", one_of=KINDS)
         if ax is not None:
             check_axes(ax)
-        if method != "permutation":
-            import_captum()
         if method == "integrated_gradients":
             _check_has_time(kind, None)
         check_value("n_repeats", n_repeats, "int", at_least=1)
@@ -196,7 +194,14 @@ class FeatureImportanceDisplay:
         asked: dict[str, Any] = {"days": rows.days, "instruments": rows.instruments}
         if max_samples is not None:
             asked["max_samples"] = max_samples
+        made = make_groups(groups, rows.fields, rows.n_steps)
         found: dict[str, Any] = {}
+        # First, because they take less time to find what is wrong.
+        if method != "permutation":
+            result = integrated_gradients(
+                rows.model, rows.X, baseline=baseline, n_steps=n_steps, **asked
+            )
+            found["gradients"] = _by_group(result.importance, made)
         if method != "integrated_gradients":
             result = permutation_importance(
                 rows.model,
@@ -210,13 +215,7 @@ class FeatureImportanceDisplay:
             )
             # Days that were not scored keep their place, by which neighbouring days are told.
             calendar = rows.days.unique().sort_values()
-            found = {"permutation": result.table, "daily": result.daily.reindex(calendar)}
-        if method != "permutation":
-            made = make_groups(groups, rows.fields, rows.n_steps)
-            result = integrated_gradients(
-                rows.model, rows.X, baseline=baseline, n_steps=n_steps, **asked
-            )
-            found["gradients"] = _by_group(result.importance, made)
+            found |= {"permutation": result.table, "daily": result.daily.reindex(calendar)}
         horizon = holding_days(y)
         display = cls(
             **found,

@@ -111,7 +111,7 @@ def integrated_gradients(
     >>> integrated_gradients(model, X).importance.stack().idxmax()
     ('x1', 1)
     """
-    import_captum()
+    _import_captum()
     n_steps = check_value("n_steps", n_steps, "int", at_least=1, at_most=MAX_STEPS)
     check_value("max_samples", max_samples, "int | float", above=0)
     model, X = fitted_model(estimator, X, "integrated_gradients")
@@ -160,8 +160,7 @@ def _attribute_units(
     return absolute, signed, float(max(misses) / scale) if scale else 0.0
 
 
-def import_captum() -> Any:
-    """Import captum's IntegratedGradients, and raise our error where captum is not installed."""
+def _import_captum() -> Any:
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
@@ -253,7 +252,7 @@ def _attribute(
 
     # cuDNN computes no gradients of recurrent layers that are not in training.
     with torch.backends.cudnn.flags(enabled=False):
-        attributed = import_captum()(forward).attribute(
+        attributed = _import_captum()(forward).attribute(
             x,
             torch.from_numpy(zero).to(x),
             additional_forward_args=tuple(tensors.values()) or None,

@@ -9,6 +9,8 @@ from scipy import stats
 from skattn.metrics import newey_west_error, usual_lags
 
 KEYS = ("mean", "standard_error")
+# The mean of equal values differs from the values by rounding.
+ROUNDING = 1e-12
 
 
 def mean_tests(daily: pd.DataFrame, lags: int | None = None) -> pd.DataFrame:
@@ -50,7 +52,7 @@ def _test_mean(values: np.ndarray, lags: int | None) -> tuple[float, float, floa
     if np.isnan(error):
         return np.nan, np.nan, np.nan
     mean = values[known].mean()
-    if error == 0:
+    if error <= ROUNDING * abs(mean):
         # Every day the same. By chance, n days have the same sign with a probability of 2 / 2^n.
         return (
             (0.0, 0.0, 1.0) if mean == 0 else (0.0, np.copysign(np.inf, mean), 2.0 ** (1 - n_days))
