@@ -208,6 +208,21 @@ def test_no_preference_is_one(fitted, market) -> None:
     assert_allclose(frequency.table_.mean(axis=0), 1, rtol=1e-4)
 
 
+def test_lags_without_weight_count() -> None:
+    weights = pd.DataFrame(np.tile([0.0, 0.0, 1.0, 0.0], (8, 1)), columns=pd.Index([3, 2, 1, 0]))
+    weights.columns.name = "lag"
+    display = AttentionDisplay(weights=weights).plot(against="uniform")
+    assert display.profile_["mean"].tolist() == [0, 0, 4, 0]
+    # Keys that are masked could not get any: each query sees itself and what comes before.
+    values = np.tril(np.ones((4, 4))) / np.arange(1, 5)[:, None]
+    lags = pd.RangeIndex(3, -1, -1)
+    keys = AttentionMap(
+        np.tile(values, (8, 1, 1)), ("row", "query", "key"), (pd.RangeIndex(8), lags, lags)
+    )
+    display = AttentionDisplay(weights=keys).plot(against="uniform")
+    assert_allclose(display.table_, np.tril(np.ones((4, 4))))
+
+
 def test_weights_near_uniform_look_flat() -> None:
     weights = np.full((20, 5), 0.2) + 1e-4 * np.arange(-2, 3)
     flat = AttentionDisplay(weights=pd.DataFrame(weights).rename_axis(columns="lag"))
@@ -331,6 +346,15 @@ def test_dollars_are_no_formulas() -> None:
         for kind in kinds:
             display.plot(kind).figure_.canvas.draw()
     assert display.plot(sort="stock").ax_[0].get_yticklabels()[0].get_text() == r"\$A_b_c\$"
+
+
+@pytest.mark.parametrize("axis", ["concept", "stock"])
+def test_a_stock_twice(axis: str) -> None:
+    index = rows_of(1).append(rows_of(1)[:1])
+    columns = pd.Index(list("ABCD"))
+    weights = AttentionMap(np.ones((5, 4)), ("row", axis), (index, columns))
+    with pytest.raises(ValueError, match="one row a stock; 'A' has several on 2024-01-01"):
+        AttentionDisplay(weights=weights).plot()
 
 
 def test_a_stock_without_a_group() -> None:

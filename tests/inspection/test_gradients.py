@@ -181,6 +181,17 @@ def test_bad_input(fitted, planted):
     assert one.n_samples == 1
 
 
+def test_days_that_a_model_needs(stock_days):
+    X, y = stock_days
+    model = small_hist().fit(X, y)
+    cube = np.asarray(X)
+    known = {"days": X.days, "instruments": X.instruments}
+    result = integrated_gradients(model, cube, n_steps=4, **known)
+    assert_allclose(result.importance, integrated_gradients(model, X, n_steps=4).importance)
+    with pytest.raises(ValueError, match="trading days of X are not known"):
+        integrated_gradients(model, cube, instruments=X.instruments)
+
+
 def test_without_captum():
     code = """
 import sys

@@ -220,6 +220,8 @@ def test_dollars_are_no_formulas():
     display.figure_.canvas.draw()
     assert display.ax_[0].get_title().startswith(r"\$a_b_c\$: attention")
     assert display.ax_[0].get_ylabel() == r"\$x_y_z\$"
+    named = from_estimator(model, windows_of(X, index), "$a_b_c$", ohlcv=series, name="A to C")
+    assert named.ax_[0].get_title() == "A to C"
 
 
 @pytest.fixture(scope="module")

@@ -108,16 +108,18 @@ def last_places(weights: AttentionMap) -> pd.DataFrame:
 def times_uniform(weights: AttentionMap, sums: tuple[str, ...]) -> AttentionMap:
     """Multiply weights by the number of places among which they are divided.
 
-    1 then means no preference. A place that gets no weight from any row, such as a concept without
-    members, is not counted; where places differ by day, from any row of the day.
+    1 then means no preference. Of keys, stocks and concepts, a place that gets no weight from any
+    row is not counted, such as a masked key and a concept without members; where places differ by
+    day, from any row of the day. All lags and frequencies count, as all of them could get weight.
     """
     over = tuple(weights.axes.index(axis) for axis in sums)
     rows = weights.labels[0]
+    always = not {*OF_A_DAY, "key"} & {*sums}
     by_day = bool({*OF_A_DAY} & {*sums}) and "datetime" in rows.names
     day = rows.get_level_values("datetime") if by_day else np.zeros(len(rows))
     values = weights.values.astype(np.float64)
     for _, of_day in pd.Series(np.arange(len(rows))).groupby(np.asarray(day)):
-        there = (values[of_day] > 0).any(axis=0, keepdims=True)
+        there = (values[of_day] > 0).any(axis=0, keepdims=True) | always
         values[of_day] *= there.sum(axis=over, keepdims=True)
     return AttentionMap(values, weights.axes, weights.labels)
 

@@ -132,6 +132,12 @@ def _of_last_day(weights: AttentionMap, axis: str) -> tuple[pd.DataFrame, str]:
     if days is None or stocks is None:
         raise ValueError(f"A plot of stocks needs their days and names: {NAMELESS}.")
     rows = rows_of_day(days, None)
+    twice = stocks[rows][stocks[rows].duplicated()]
+    if len(twice):
+        raise ValueError(
+            f"A plot of stocks needs one row a stock; {shown(twice[0])} has several on "
+            f"{days[rows[0]]:%Y-%m-%d}."
+        )
     table = tables.arrange(tables.take(weights, rows), "row", axis).to_frame()
     count = f"{len(rows):,} stocks" if len(rows) > 1 else "1 stock"
     what = f"{count} on {days[rows[0]]:%Y-%m-%d}"

@@ -297,7 +297,7 @@ class FeatureImportanceDisplay:
             for (_, draw), (main, beside) in zip(panels, grid, strict=True):
                 draw(main, beside)
         self.ax_ = grid[:, 0]
-        self.figure_ = ax.get_figure(root=True)
+        self.figure_ = ax.figure
         return self
 
     def _tables(self) -> list[tuple[pd.DataFrame, str]]:

@@ -57,7 +57,8 @@ def integrated_gradients(
         models that look across stocks these are whole days, at least one. Each row costs
         ``n_steps`` forward and backward passes.
     days, instruments : array-like of shape (N,), default=None
-        Day and instrument of each row, as for ``predict``.
+        Day and instrument of each row, as for ``predict``. Models that look across stocks need the
+        days.
 
     Returns
     -------
@@ -81,7 +82,8 @@ def integrated_gradients(
     TypeError
         The estimator is not a skattn regressor and does not end in a skattn regressor.
     ValueError
-        The baseline has another shape or is not finite, or a parameter is out of range.
+        The baseline has another shape or is not finite, a parameter is out of range, or the model
+        looks across stocks and the days are unknown.
 
     See Also
     --------

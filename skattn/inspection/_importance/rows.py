@@ -32,7 +32,7 @@ class ModelRows:
     days, instruments : array-like of shape (N,), default=None
         Day and instrument of each row.
     needs_days : bool, default=True
-        Whether to raise where the days are unknown.
+        Whether to raise where the days are unknown, also for a model of single rows.
 
     Attributes
     ----------
@@ -69,22 +69,21 @@ class ModelRows:
         self.model = last_step(estimator)
         if not hasattr(self.model, "predict"):
             raise TypeError(f"estimator must be a fitted regressor; got {shown(estimator)}.")
-        known_days = days_of(days, X, y, required=needs_days)
+        is_sequence = isinstance(self.model, SequenceRegressor)
+        self.whole_days = is_sequence and self.model.net_.contract.cross_sectional
+        known_days = days_of(days, X, y, required=needs_days or self.whole_days)
         if instruments is None:
             found = (instruments_of(carrier) for carrier in (X, y))
             instruments = next((each for each in found if each is not None), None)
         self.X = X = before_last_step(estimator, X)
-        self.whole_days = False
         self.values: Any
         self.days: Any
         self.instruments: Any
         self.n_steps: Any
-        if isinstance(self.model, SequenceRegressor):
+        if is_sequence:
             samples = self.model.check_rows(X, days=known_days, instruments=instruments)
             self.values, self.days, self.instruments = samples.X, samples.days, samples.instruments
-            net = self.model.net_
-            net.side_inputs.check(samples.instruments, fitting=False)
-            self.whole_days = net.contract.cross_sectional
+            self.model.net_.side_inputs.check(samples.instruments, fitting=False)
         else:
             self.values = X if isinstance(X, (pd.DataFrame, WindowArray)) else as_array("X", X)
             self.days, self.instruments = known_days, _as_index(instruments)

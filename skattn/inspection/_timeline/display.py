@@ -160,6 +160,7 @@ class AttentionTimelineDisplay:
         days: Any = None,
         instruments: Any = None,
         ax: Any = None,
+        name: str | None = None,
     ) -> AttentionTimelineDisplay:
         """Draw the attention of a fitted estimator to the dates of an instrument.
 
@@ -190,6 +191,8 @@ class AttentionTimelineDisplay:
             Day and instrument of each row, as for ``predict``. None: from the index of X.
         ax : matplotlib Axes, default=None
             Axes of a grid of subplots, in whose place the two plots are drawn. None: a new figure.
+        name : str, default=None
+            Title. None: the instrument, the model's class and the name of the map.
 
         Returns
         -------
@@ -211,6 +214,7 @@ class AttentionTimelineDisplay:
         import_pyplot(NAME)
         quantile = check_value("quantile", quantile, "float", above=0, below=1)
         check_value("map", map, "str | None")
+        check_value("name", name, "str | None")
         if ax is not None:
             check_axes(ax)
         model, X = fitted_model(estimator, X, NAME)
@@ -227,13 +231,14 @@ class AttentionTimelineDisplay:
                 f"instrument {shown(instrument)}. Choose another map with map=."
             )
         high = is_high(attention, quantile)
+        title = f"{instrument}: attention of {type(model).__name__}, map {chosen!r}"
         display = cls(
             attention=attention,
             weights=weights,
             series=daily.iloc[:, 0].loc[attention.index[0] : attention.index[-1]],
             spans=spans_of(attention, high),
             market=compare_market(high, market_of(daily)),
-            name=f"{instrument}: attention of {type(model).__name__}, map {chosen!r}",
+            name=title if name is None else name,
         )
         return display.plot(ax=ax)
 
@@ -280,7 +285,7 @@ class AttentionTimelineDisplay:
             set_title(above, self.name or "Attention over time")
             set_title(below, _market_text(self.market, len(self.spans)), fontsize=9)
             self.ax_ = np.array([above, below], dtype=object)
-            self.figure_ = place.get_figure()
+            self.figure_ = place.figure
         return self
 
     def _shade(self, ax: Axes) -> None:
