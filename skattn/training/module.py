@@ -21,8 +21,9 @@ A module is a plain ``torch.nn.Module``. Only ``forward`` is required.
 ``attention_sums`` : dict of str to tuple of str, default {}
     Names of the axes over which the weights of a map sum to 1, () where the weights have no such
     sum. A map that is not named here sums to 1 over "key", else over its last axis.
-    ``skattn.testing`` checks the sums, and ``skattn.inspection.AttentionDisplay`` holds weights
-    against no preference by them; nothing else depends on them.
+    ``skattn.testing`` checks the sums. By them, ``skattn.inspection.AttentionDisplay`` holds
+    weights against no preference, and ``FeatureImportanceDisplay`` finds the map that divides
+    attention among the lags; nothing else depends on them.
 Side inputs
     What the regressor's ``make_side_inputs`` gives beside the windows comes as keyword arguments of
     ``forward`` and ``attend``, tensors (B, ...) or (D, S, ...).

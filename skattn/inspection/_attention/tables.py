@@ -11,7 +11,7 @@ import pandas as pd
 from skattn.inspection._attention.map import AttentionMap
 from skattn.inspection._attention.rows import row_labels
 from skattn.inspection._lags import STEPS, by_lag
-from skattn.panel import days_of
+from skattn.panel import days_of, instruments_of
 from skattn.parameters import InvalidParameterError, shown
 
 # Axes whose places differ from day to day.
@@ -50,8 +50,8 @@ def as_map(weights: Any) -> AttentionMap:
 def by_day(weights: AttentionMap) -> AttentionMap:
     """Label rows by their days, where an index has times of days."""
     index = weights.labels[0]
-    days = days_of(None, pd.Series(index=index, dtype=float), required=False)
-    instruments = level(index, "instrument")
+    rows = pd.Series(index=index, dtype=float)
+    days, instruments = days_of(None, rows, required=False), instruments_of(rows)
     return AttentionMap(
         weights.values, weights.axes, (row_labels(index, days, instruments), *weights.labels[1:])
     )
