@@ -82,7 +82,7 @@ def test_labels(windows):
         ALSTMRegressor().fit(X, y * np.nan)
     with pytest.raises(ValueError, match=r"\by\b.*'-?0x\d"):
         ALSTMRegressor().fit(X, y.astype(str).str.replace(".", "x"))
-    with pytest.raises(ValueError, match=r"\[200, 199\]"):
+    with pytest.raises(ValueError, match=r"X, y must have.*200, 199\."):
         ALSTMRegressor().fit(X, y[:-1])
     with pytest.raises(ValueError, match=r"y_val.*\b200\b"):
         ALSTMRegressor().fit(X, y, X_val=X, y_val=y * np.nan)
@@ -362,11 +362,11 @@ def test_score(windows):
     model = ALSTMRegressor(max_epochs=1, hidden_size=4).fit(table, y)
     with pytest.raises(ValueError, match=r"X.*y\.reindex"):
         model.score(table, y[::-1])
-    with pytest.raises(ValueError, match=r"\[200, 199\]"):
+    with pytest.raises(ValueError, match=r"X, y must have.*200, 199\."):
         model.score(table, y[:-1])
     with pytest.raises(ValueError, match=r"\by\b.*\b200\b"):
         model.score(table, y * np.nan)
-    with pytest.raises(ValueError, match=r"\[200, 199\]"):
+    with pytest.raises(ValueError, match=r"X, y, sample_weight must have.*200, 200, 199\."):
         model.predict(table, days=y.index.get_level_values("datetime")[:-1])
 
 

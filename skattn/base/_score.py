@@ -7,18 +7,17 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.metrics import r2_score
-from sklearn.utils.validation import check_consistent_length
 
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of, instruments_of
-from skattn.parameters import check_numbers
+from skattn.parameters import check_lengths, check_numbers
 from skattn.training import to_float32
 from skattn.utils import warn_user
 
 
 def r2_of_labelled(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any) -> float:
     """Give R² of the labelled rows, and say what judges the order of stocks where R² is below 0."""
-    check_consistent_length(X, y, sample_weight)
+    check_lengths({"X": X}, y=y, sample_weight=sample_weight)
     align_y(X, y)
     labels = to_float32(check_labels(y), "y")
     known = ~np.isnan(labels)

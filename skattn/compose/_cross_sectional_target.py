@@ -9,14 +9,21 @@ from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clon
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import RegressorTags, Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_consistent_length, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skattn.compose._routing import is_named, known_predict_params, route
 from skattn.compose._scaled_label import scale_label
 from skattn.compose._unlabelled import drop_unlabelled
 from skattn.metrics import rank_ic_score
 from skattn.panel import align_y, days_of, instruments_of
-from skattn.parameters import MISSING, DeclaredParameters, check_numbers, parameter, shown
+from skattn.parameters import (
+    MISSING,
+    DeclaredParameters,
+    check_lengths,
+    check_numbers,
+    parameter,
+    shown,
+)
 from skattn.preprocessing import METHODS
 from skattn.utils import PanelRegressorTags, takes_unlabelled
 
@@ -226,7 +233,7 @@ class CrossSectionalTarget(
         """
         if sample_weight is not None:
             raise ValueError("sample_weight must be None: a rank IC has no weights.")
-        check_consistent_length(X, y, days)
+        check_lengths({"X": X}, y=y, days=days)
         align_y(X, y)
         known = days_of(days, X, y, required=False)
         instruments = instruments_of(y) if instruments_of(X) is None else None

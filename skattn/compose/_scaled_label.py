@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length
 
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of
+from skattn.parameters import check_lengths
 from skattn.preprocessing import scale_within_days
 from skattn.utils import warn_user
 
@@ -44,7 +44,7 @@ def scale_label(
         y have different rows.
     """
     name = f"y{suffix}"
-    check_consistent_length(X, y, days)
+    check_lengths({f"X{suffix}": X}, **{name: y}, days=days)
     align_y(X, y, names=(f"X{suffix}", name))
     labels = check_labels(y, name, required=False, warn=True)
     known = days_of(days, X, y, what=name, required=False)

@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from skattn.labels import holding_days
-from skattn.metrics._rows import check_lengths
 from skattn.metrics._signals import SIGNAL, read_signals
 from skattn.metrics._summary import add_differences, daily_table, summarise
 from skattn.panel import align_y
-from skattn.parameters import as_array, check_value, from_tensor
+from skattn.parameters import as_array, check_lengths, check_value, from_tensor
 from skattn.utils import warn_user
 
 
@@ -302,7 +301,7 @@ def _groups_of(by: Any, row_days: pd.DatetimeIndex, y_true: Any) -> pd.Index:
         by = as_array("by", by)
     if np.ndim(by) != 1:
         raise ValueError(f"by must be a name or one group per row; got {np.ndim(by)} dimensions.")
-    check_lengths(y_true=y_true, by=by)
+    check_lengths({"y_true": y_true, "by": by})
     align_y(y_true, by, names=("y_true", "by"))
     groups = pd.Index(by, name=getattr(by, "name", None) or "group")
     if missing := np.count_nonzero(groups.isna()):

@@ -11,7 +11,7 @@ import pandas as pd
 
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of
-from skattn.parameters import check_numbers
+from skattn.parameters import check_lengths, check_numbers
 
 KEYS = ["datetime", "instrument"]
 
@@ -85,31 +85,13 @@ def read_days(
             f"y_true has {len(y_true)} rows and {name} has {len(y_pred)}. Score the rows that both "
             f"have, for example y_true.loc[{name}.index]."
         )
-    check_lengths(**{"y_true": y_true, name: y_pred}, **({} if days is None else {"days": days}))
+    check_lengths({"y_true": y_true, name: y_pred}, days=days)
     align_y(y_true, y_pred, names=("y_true", name))
     for argument, values in (("y_true", y_true), (name, y_pred)):
         align_y(values, days, names=(argument, "days"))
     known = days_of(days, y_true, y_pred, *others, what="y_true")
     assert known is not None
     return known
-
-
-def check_lengths(**given: Any) -> None:
-    """Raise if arguments with one value a row differ in their number of rows."""
-    lengths = {}
-    for name, values in given.items():
-        try:
-            lengths[name] = len(values)
-        except TypeError:
-            raise TypeError(
-                f"{name} must hold one value a row, such as an array or a Series; got "
-                f"{type(values).__name__}."
-            ) from None
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"{', '.join(lengths)} must have the same number of rows; they have "
-            f"{', '.join(map(str, lengths.values()))}."
-        )
 
 
 def _is_indexed(values: Any) -> bool:

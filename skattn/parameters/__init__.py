@@ -7,7 +7,7 @@ annotation says of what kind a value is, :func:`parameter` adds what is allowed 
 from dataclasses import MISSING
 
 from skattn.parameters._allowed import InvalidParameterError, Parameter, check_value, shown
-from skattn.parameters._arrays import as_array, as_floats, as_whole_numbers
+from skattn.parameters._arrays import as_array, as_floats, as_whole_numbers, check_lengths
 from skattn.parameters._declared import (
     DeclaredParameters,
     check_parameters,
@@ -30,6 +30,7 @@ __all__ = [
     "as_array",
     "as_floats",
     "as_whole_numbers",
+    "check_lengths",
     "check_numbers",
     "check_parameters",
     "check_value",

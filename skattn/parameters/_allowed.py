@@ -302,4 +302,6 @@ def shown(value: Any, most: int = 200) -> str:
         text = repr(value)
     except Exception:
         return f"a {type(value).__name__}"
+    # An estimator's repr is broken into lines.
+    text = re.sub(r"\s*\n\s*", " ", text)
     return text if len(text) <= most else f"{text[:most]}..."

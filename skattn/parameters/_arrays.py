@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -125,3 +126,51 @@ def as_whole_numbers(name: str, values: Any) -> np.ndarray:
             f"{name} must be integers of one dimension; got {array.dtype} of shape {array.shape}."
         )
     return array if array.dtype.kind == "i" else array.astype(np.int64)
+
+
+def check_lengths(required: Mapping[str, Any], **optional: Any) -> None:
+    """Raise if arguments with one value a row differ in their number of rows.
+
+    Parameters
+    ----------
+    required : mapping of str to object
+        Arguments by name.
+    **optional : object
+        Further arguments. None: not given.
+
+    Raises
+    ------
+    TypeError
+        An argument has no rows.
+    ValueError
+        The numbers of rows differ.
+
+    Examples
+    --------
+    >>> from skattn.parameters import check_lengths
+    >>> check_lengths({"X": [[1], [2]], "y": [1, 2]}, days=None)
+    >>> check_lengths({"X": [[1], [2]], "y": [1, 2]}, days=["2024-01-02"])
+    Traceback (most recent call last):
+        ...
+    ValueError: X, y, days must have the same number of rows; they have 2, 2, 1.
+    """
+    given = {name: values for name, values in optional.items() if values is not None}
+    lengths = {name: _count_rows(name, values) for name, values in {**required, **given}.items()}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"{', '.join(lengths)} must have the same number of rows; they have "
+            f"{', '.join(map(str, lengths.values()))}."
+        )
+
+
+def _count_rows(name: str, values: Any) -> int:
+    # A sparse matrix has a shape and no length; what becomes an array may have neither.
+    is_array = hasattr(values, "__array__") and not hasattr(values, "shape")
+    shape = getattr(np.asarray(values) if is_array else values, "shape", None)
+    try:
+        return shape[0] if shape else len(values)
+    except TypeError:
+        raise TypeError(
+            f"{name} must hold one value a row, such as an array or a Series; got "
+            f"{type(values).__name__}."
+        ) from None

@@ -6,12 +6,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sklearn.utils.validation import check_consistent_length
 
 from skattn.labels import check_labels
 from skattn.panel import WindowArray, align_y, days_of, instruments_of
 from skattn.panel.internal import OHLCV_FIELDS
-from skattn.parameters import as_array
+from skattn.parameters import as_array, check_lengths
 from skattn.training.samples import Samples, gather
 from skattn.utils import warn_user
 
@@ -59,10 +58,11 @@ def make_samples(
     for name, given in (("days", days), ("instruments", instruments)):
         align_y(X, given, names=(f"X{suffix}", name))
     if y is None:
-        check_consistent_length(windows, days, instruments)
+        check_lengths({"X": windows}, days=days, instruments=instruments)
         unknown = np.full(len(windows), np.nan, dtype=np.float32)
         return Samples(windows, unknown, *_days_and_instruments(days, instruments, X))
-    check_consistent_length(windows, y, days, instruments)
+    required = {f"X{suffix}": windows, f"y{suffix}": y}
+    check_lengths(required, days=days, instruments=instruments)
     align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
     labels = to_float32(check_labels(y, f"y{suffix}", warn=True), f"y{suffix}")
     for first in range(0, len(windows), CHUNK):
