@@ -39,6 +39,8 @@ def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor
     ------
     TypeError
         The estimator is not a skattn regressor and does not end in a skattn regressor.
+    ValueError
+        A search was fitted with ``refit=False``.
     sklearn.exceptions.NotFittedError
         The estimator is not fitted.
     """
@@ -57,6 +59,8 @@ def last_step(estimator: Any) -> Any:
 
     Raises
     ------
+    ValueError
+        A search was fitted with ``refit=False``.
     sklearn.exceptions.NotFittedError
         The estimator is not fitted.
     """
@@ -78,6 +82,11 @@ def _inner(estimator: Any) -> Any:
     """Give the fitted estimator that another one wraps, or None."""
     if hasattr(estimator, "best_estimator_"):
         return estimator.best_estimator_
+    if hasattr(estimator, "cv_results_"):
+        raise ValueError(
+            f"estimator has no best estimator to look at: {type(estimator).__name__} was fitted "
+            f"with refit={estimator.refit!r}. Fit it with refit=True."
+        )
     if isinstance(estimator, Pipeline):
         return estimator[-1]
     return estimator.regressor_ if isinstance(estimator, CrossSectionalTarget) else None

@@ -34,6 +34,8 @@ Kind = Literal["cumulative_ic", "monthly_ic", "quantile_returns", "cumulative_re
 KINDS: tuple[str, ...] = get_args(Kind)
 TITLES = {"pearson": "IC", "spearman": "rank IC"}
 
+# Points between plots whose legends stand below them.
+GAP = 80
 # Four plots in axes of fewer points stand below each other.
 NARROW = 360
 # More lines, bars and rows than this cannot be told apart.
@@ -282,7 +284,7 @@ class SignalDisplay:
             drawn: Any = place
             if kind == "all":
                 is_narrow = size_in_points(place)[0] < NARROW
-                drawn = split_axes(place, *((4, 1) if is_narrow else (2, 2)))
+                drawn = split_axes(place, *((4, 1) if is_narrow else (2, 2)), gap=GAP)
                 self._draw_all(method, drawn)
             else:
                 self._draw(kind, method, drawn)

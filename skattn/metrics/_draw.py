@@ -16,6 +16,7 @@ from skattn.utils import (
     plain,
     set_label,
     set_title,
+    shorten,
     size_in_points,
 )
 
@@ -43,8 +44,9 @@ def draw_cumulative_ic(ax: Axes, tables: Tables, column: str, ic_name: str) -> N
     for number, (name, daily) in enumerate(tables.items()):
         ic = daily[column]
         mean = f"{ic.mean():.4f}" if narrow and name else f"mean {ic_name} {ic.mean():.4f}"
+        mean = mean if ic.notna().any() else f"no {ic_name}"
         label = f"{_short(name, _letters(ax) - len(mean) - 3)} ({mean})" if name else mean
-        ax.plot(ic.index, ic.fillna(0).cumsum(), label=label, **line_style(drawn + number))
+        _plot_sums(ax, ic, label=label, **line_style(drawn + number))
     _note_where_empty(ax, [daily[column] for daily in tables.values()])
     set_title(ax, f"Cumulative {ic_name}")
     set_label(ax, "y", f"sum of daily {ic_name}")
@@ -97,7 +99,7 @@ def draw_quantile_returns(ax: Axes, tables: Tables, title: str) -> None:
             ax.bar(means.index + shift, means, width, label=_short(name, _letters(ax)), **style)
         )
     quantiles = next(iter(tables.values())).columns
-    _note_where_empty(ax, list(tables.values()))
+    _note_no_quantiles(ax, tables)
     ax.axhline(0, color="grey", linewidth=0.8)
     step = -(-len(quantiles) // MOST_QUANTILES)
     ax.set_xticks(quantiles[::step])
@@ -115,11 +117,10 @@ def draw_cumulative_returns(ax: Axes, tables: Tables, holding_days: int, title: 
 
     if len(tables) == 1:
         (returns,) = tables.values()
-        sums = returns.fillna(0).cumsum() / holding_days
-        colors = matplotlib.colormaps[SEQUENTIAL](np.linspace(0, 0.9, sums.shape[1]))
+        colors = matplotlib.colormaps[SEQUENTIAL](np.linspace(0, 0.9, returns.shape[1]))
         lines = [
-            ax.plot(sums.index, values, color=color, label=str(quantile))[0]
-            for (quantile, values), color in zip(sums.items(), colors, strict=True)
+            _plot_sums(ax, means / holding_days, color=color, label=str(quantile))
+            for (quantile, means), color in zip(returns.items(), colors, strict=True)
         ]
         if len(lines) > MOST_QUANTILES:
             shown = np.linspace(0, len(lines) - 1, 5).round().astype(int)
@@ -129,10 +130,9 @@ def draw_cumulative_returns(ax: Axes, tables: Tables, holding_days: int, title: 
         lines, legend = [], {"handlelength": DASHED}
         for number, (name, returns) in enumerate(tables.items()):
             spread = returns.iloc[:, -1] - returns.iloc[:, 0]
-            sums = spread.fillna(0).cumsum() / holding_days
             label = _short(name, _letters(ax))
-            lines += ax.plot(sums.index, sums, label=label, **line_style(number))
-    _note_where_empty(ax, list(tables.values()))
+            lines.append(_plot_sums(ax, spread / holding_days, label=label, **line_style(number)))
+    _note_no_quantiles(ax, tables)
     set_title(ax, title)
     set_label(ax, "y", "sum of mean labels (unit of label)")
     date_axis(ax)
@@ -141,10 +141,11 @@ def draw_cumulative_returns(ax: Axes, tables: Tables, holding_days: int, title: 
 
 def _heat_map(ax: Axes, values: np.ndarray, edges: np.ndarray, name: str) -> None:
     """Draw a heat map centred at 0, with the values in cells that have room for a number."""
-    limit = np.nanmax(np.abs(values), initial=1e-12)
+    limit = np.nanmax(np.abs(values), initial=0.0) or 1.0
     n_rows, n_columns = values.shape
     bounds = (edges[0], edges[-1], n_rows - 0.5, -0.5)
     # The columns are months, which are equally wide but for a few days.
+    ax.grid(visible=False)
     image = ax.imshow(
         values,
         cmap=SEQUENTIAL,
@@ -173,10 +174,22 @@ def _heat_map(ax: Axes, values: np.ndarray, edges: np.ndarray, name: str) -> Non
         _note_where_empty(ax, [values])
 
 
-def _note_where_empty(ax: Axes, values: list) -> None:
+def _plot_sums(ax: Axes, values: pd.Series, **style: Any) -> Any:
+    """Draw the sum up to each day; a line at zero would look like a result where there is none."""
+    sums = values.fillna(0).cumsum()
+    return ax.plot(sums.index, sums, visible=bool(values.notna().any()), **style)[0]
+
+
+def _note_where_empty(ax: Axes, values: list, text: str = "no day has a value") -> None:
     """Say so where there is nothing to see."""
     if all(np.isnan(np.asarray(each, dtype=float)).all() for each in values):
-        ax.text(0.5, 0.6, "no day has a value", ha="center", transform=ax.transAxes)
+        ax.text(0.5, 0.6, text, ha="center", transform=ax.transAxes)
+
+
+def _note_no_quantiles(ax: Axes, tables: Tables) -> None:
+    n_quantiles = next(iter(tables.values())).shape[1]
+    text = f"no day has stocks in\neach of {n_quantiles} quantiles"
+    _note_where_empty(ax, list(tables.values()), text)
 
 
 def _letters(ax: Axes) -> int:
@@ -187,4 +200,4 @@ def _letters(ax: Axes) -> int:
 def _short(name: str | None, most: int = LONGEST_NAME) -> str:
     """Name of a signal in a legend, cut to a number of letters."""
     name, most = name or "", int(np.clip(most, 5, LONGEST_NAME))
-    return plain(name if len(name) <= most else f"{name[: most - 1]}…")
+    return plain(shorten(name, most))

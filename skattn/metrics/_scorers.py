@@ -122,8 +122,8 @@ class _WithDays:
 
 
 def check_predicts(estimator: Any) -> None:
-    """Raise if an estimator cannot predict."""
-    if not hasattr(estimator, "predict"):
+    """Raise if an estimator cannot predict; a class cannot."""
+    if isinstance(estimator, type) or not hasattr(estimator, "predict"):
         raise TypeError(f"estimator must have a method predict; got {shown(estimator)}.")
 
 

@@ -128,8 +128,13 @@ class SplitDisplay:
         handles = []
         for role, corners in bars.items():
             style = {"edgecolor": "white", "linewidth": 0.5, **STYLES[role], **plain}
-            ax.add_collection(PolyCollection(corners, **style))
             handles.append(Patch(label=role, **style))
+            if style.get("hatch"):
+                # Of many years, a few days left out would be thinner than the lines around them.
+                color = style["facecolor"]
+                ax.add_collection(PolyCollection(corners, facecolor=color, edgecolor=color))
+                style["linewidth"] = 0
+            ax.add_collection(PolyCollection(corners, **style))
         legend_below(ax, handles)
         ax.set(xlabel="Date", ylabel="Fold")
         if self.title:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 # Lightness grows steadily along the map, so that it can be read in grey and without red and green.
 SEQUENTIAL = "cividis"
 # Five colours of Okabe and Ito that differ in lightness, too; dashes differ beside them.
-COLORS = ("#0072b2", "#e69f00", "#000000", "#cc79a7", "#009e73")
+BLACK = "#000000"
+COLORS = ("#0072b2", "#e69f00", BLACK, "#cc79a7", "#009e73")
 DASHES = ("-", "--", "-.", ":", (0, (6, 1, 1, 1, 1, 1)))
 # A character is about this much as wide as its font is high.
 CHARACTER = 0.55
@@ -54,11 +55,13 @@ def import_pyplot(what: str) -> Any:
 
 
 def check_axes(ax: Any) -> None:
-    """Raise a TypeError if ``ax`` is not a matplotlib Axes."""
+    """Raise if ``ax`` is not a matplotlib Axes (TypeError) of a figure (ValueError)."""
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
         raise TypeError(f"ax must be matplotlib Axes or None; got {reprlib.repr(ax)}.")
+    if ax.get_figure() is None:
+        raise ValueError("ax must be axes of a figure; got axes that were removed from theirs.")
 
 
 @contextmanager
@@ -86,6 +89,8 @@ def axes_to_draw(
         matplotlib is not installed.
     TypeError
         ``ax`` is not an Axes.
+    ValueError
+        ``ax`` was removed from its figure.
     """
     pyplot = import_pyplot(what)
     if ax is not None:
@@ -100,7 +105,9 @@ def axes_to_draw(
         raise
 
 
-def split_axes(ax: Axes, n_rows: int = 1, n_columns: int = 1, **ratios: Any) -> np.ndarray:
+def split_axes(
+    ax: Axes, n_rows: int = 1, n_columns: int = 1, *, gap: float = 0.0, **ratios: Any
+) -> np.ndarray:
     """Put a grid of axes in the place of one.
 
     Parameters
@@ -109,6 +116,9 @@ def split_axes(ax: Axes, n_rows: int = 1, n_columns: int = 1, **ratios: Any) -> 
         Axes of a grid of subplots. They are hidden.
     n_rows, n_columns : int, default=1
         Size of the grid.
+    gap : float, default=0.0
+        Points between rows in a figure without a layout that makes room for titles and labels.
+        0: as matplotlib does.
     **ratios : dict
         ``height_ratios``, ``width_ratios``, ``hspace`` and ``wspace`` of the grid.
 
@@ -121,6 +131,8 @@ def split_axes(ax: Axes, n_rows: int = 1, n_columns: int = 1, **ratios: Any) -> 
     ValueError
         The axes are not in a grid of subplots.
     """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     place = ax.get_subplotspec()
     if place is None:
         raise ValueError(
@@ -128,8 +140,11 @@ def split_axes(ax: Axes, n_rows: int = 1, n_columns: int = 1, **ratios: Any) -> 
             "because several plots take its place; got axes at a position of their own."
         )
     ax.set_axis_off()
-    grid = place.subgridspec(n_rows, n_columns, **ratios)
     figure: Any = ax.get_figure()
+    if gap and not isinstance(figure.get_layout_engine(), ConstrainedLayoutEngine):
+        height = (size_in_points(ax)[1] - (n_rows - 1) * gap) / n_rows
+        ratios["hspace"] = gap / max(height, gap / 4)
+    grid = place.subgridspec(n_rows, n_columns, **ratios)
     axes = np.empty((n_rows, n_columns), dtype=object)
     for cell in np.ndindex(axes.shape):
         axes[cell] = figure.add_subplot(grid[cell])
@@ -139,7 +154,15 @@ def split_axes(ax: Axes, n_rows: int = 1, n_columns: int = 1, **ratios: Any) -> 
 def line_style(number: int) -> dict[str, Any]:
     """Colour and dashes of the line of this number, which differ in grey print, too."""
     first, again = number % len(COLORS), number // len(COLORS)
-    return {"color": COLORS[first], "linestyle": DASHES[(first + again) % len(DASHES)]}
+    color = ink() if COLORS[first] == BLACK else COLORS[first]
+    return {"color": color, "linestyle": DASHES[(first + again) % len(DASHES)]}
+
+
+def ink() -> str:
+    """Colour of text, for lines: black, or white where matplotlib's style is dark."""
+    from matplotlib import colors, rcParams
+
+    return colors.to_hex(rcParams["text.color"])
 
 
 class Wrapper(textwrap.TextWrapper):
@@ -268,6 +291,14 @@ def legend_below(
         frameon=False,
         **kwargs,
     )
+
+
+def shorten(text: str, most: int) -> str:
+    """Cut a text to a number of letters, in the middle: long names often differ at their ends."""
+    if len(text) <= most:
+        return text
+    n_last = (most - 1) // 2
+    return f"{text[: most - 1 - n_last]}…{text[len(text) - n_last :]}"
 
 
 def plain(text: str) -> str:

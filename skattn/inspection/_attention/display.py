@@ -15,7 +15,7 @@ from skattn.inspection._attention.rows import row_labels, rows_of_day, rows_to_d
 from skattn.inspection._attention.weights import attention_weights
 from skattn.inspection._fitted import fitted_model, no_attention
 from skattn.parameters import InvalidParameterError, check_numbers, check_value, shown
-from skattn.utils import axes_to_draw, import_pyplot, set_title
+from skattn.utils import axes_to_draw, check_axes, import_pyplot, set_title
 
 Kind = Literal["rows", "grid", "frequency", "concepts", "stocks", "graph"]
 Sort = Literal["day", "stock", "prediction", "row"]
@@ -135,7 +135,7 @@ class AttentionDisplay:
             Rows to inspect.
         map : str, default=None
             Name of the attention map, for models that have several. None: the first that the model
-            declares, and that has weights.
+            declares, that has weights, and of which ``kind`` can be drawn.
         kind, sort, day, against, select, ax
             As for :meth:`plot`.
         groups : Series or mapping, default=None
@@ -162,6 +162,8 @@ class AttentionDisplay:
             The estimator is not fitted.
         """
         import_pyplot("AttentionDisplay")
+        if ax is not None:
+            check_axes(ax)
         subsample = check_value("subsample", subsample, "int | None", at_least=1)
         model, X = fitted_model(estimator, X, "AttentionDisplay")
         contract = model.net_.contract
@@ -179,9 +181,9 @@ class AttentionDisplay:
             )
         name = check_value("name", name, "str | None")
         whole_day = day is not None
+        wanted = (map,) if map else tables.maps_for(kind, contract.attention_axes)
         if declared:
-            axes = contract.attention_axes[map or declared[0]]
-            whole_day |= _kind(kind, axes) in OF_A_DAY
+            whole_day |= _kind(kind, contract.attention_axes[wanted[0]]) in OF_A_DAY
         if whole_day:
             rows = rows_of_day(samples.days, day)
         else:
@@ -194,9 +196,10 @@ class AttentionDisplay:
         maps = attention_weights(model, taken, **known)
         if map is None:
             # A model without concepts has no weights of concepts.
-            map = next((key for key in (*declared, *maps) if np.size(maps[key])), None)
+            map = next((key for key in wanted or maps if np.size(maps[key])), None)
         if map is None or map not in maps:
-            raise ValueError(f"{type(model).__name__} has no weights to draw.")
+            of_kind = "" if kind is None else f" as kind={kind!r}"
+            raise ValueError(f"{type(model).__name__} has no weights to draw{of_kind}.")
         weights = tables.as_map(maps[map])
         labels = row_labels(weights.labels[0], **known)
         weights = AttentionMap(weights.values, weights.axes, (labels, *weights.labels[1:]))
@@ -232,7 +235,7 @@ class AttentionDisplay:
             - "concepts" (concept): a heat map of the stocks of a day;
             - "stocks" (stock): a heat map of the stocks of a day, sorted by group;
             - "graph" (stock): the stocks of a day on a circle, by group, each linked to the stock
-              to which it gives most weight;
+              to which it gives most weight, at least 1.25 times the mean of those that get any;
             - "rows" (all maps but those of stocks): a heat map of rows and lags (or other places),
               over the mean profile and its band. Of queries, the latest is taken, which the
               prediction reads.
@@ -270,6 +273,7 @@ class AttentionDisplay:
         """
         import_pyplot("AttentionDisplay")
         check_value("against", against, "str | None", one_of=("uniform",))
+        views.check_groups(self.groups)
         weights, predicted = self._rows_of(day)
         # Before labels are taken: one of the places among which weights are divided may be asked
         # for.

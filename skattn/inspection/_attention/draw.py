@@ -10,7 +10,17 @@ import numpy as np
 import pandas as pd
 
 from skattn.inspection._attention.views import View
-from skattn.utils import COLORS, SEQUENTIAL, line_style, plain, split_axes
+from skattn.utils import (
+    CHARACTER,
+    COLORS,
+    SEQUENTIAL,
+    ink,
+    line_style,
+    plain,
+    shorten,
+    size_in_points,
+    split_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +31,8 @@ MARKERS = "os^Dv"
 FLAT, GREATEST = 1.25, 100.0
 # So many places have a label each; so many groups have lines between them, and a legend.
 MOST_LABELS, MOST_LINES, MOST_NAMED = 30, 20, 12
+# Sizes of letters, and of cells that have room for the name of their axis, in points.
+SMALLEST, SMALL, ROOM_FOR_NAME = 5.0, 8.0, 60.0
 AXIS_NAMES = {"lag": "lag (steps back)"}
 ORDERED = ("lag", "key", "query", "frequency")
 
@@ -61,9 +73,10 @@ def draw_rows(ax: Axes, view: View, scale: Scale) -> np.ndarray:
         below.plot(places, profile["mean"], color=color, label="mean")
     else:
         below.bar(places, high - low, 0.6, low, **band)
-        below.plot(places, profile["mean"], "o", color=color, label="mean")
+        size = 6 if len(profile) <= MOST_LABELS else 2
+        below.plot(places, profile["mean"], "o", color=color, label="mean", markersize=size)
     if scale.uniform is not None:
-        below.axhline(scale.uniform, color="black", linestyle="--", label="no preference")
+        below.axhline(scale.uniform, color=ink(), linestyle="--", label="no preference")
     lowest, highest = np.nanmin(profile.to_numpy()), np.nanmax(profile.to_numpy())
     bottom, top = 0.0, max(highest, scale.uniform or 0) or 1.0
     if scale.against is not None:
@@ -72,7 +85,8 @@ def draw_rows(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     below.set(xlim=(-0.5, len(profile) - 0.5), ylim=(bottom, top + 0.35 * (top - bottom)))
     below.set_ylabel(scale.unit, fontsize="small")
     set_ticks(below, "x", profile.index, 8 if is_number(profile.index) else MOST_LABELS)
-    below.set_xlabel(AXIS_NAMES.get(str(table.columns.name), plain(str(table.columns.name))))
+    axis = str(table.columns.name)
+    below.set_xlabel(AXIS_NAMES.get(axis, short(axis)))
     spacing: Any = {"columnspacing": 1, "handlelength": 1.5, "handletextpad": 0.4}
     below.legend(loc="upper center", fontsize="x-small", ncols=3, **spacing)
     add_colorbar(axes, image, scale)
@@ -82,6 +96,8 @@ def draw_rows(ax: Axes, view: View, scale: Scale) -> np.ndarray:
 def draw_grid(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     """Heat maps of query and key, a row a layer and a column a head."""
     n_rows, n_columns = len(view.panels), len(view.panels[0])
+    # Labels take a part of the size, and the colour bar a part of the width.
+    width, height = np.multiply(size_in_points(ax), (0.75 / n_columns, 0.85 / n_rows))
     axes = split_axes(ax, n_rows, n_columns)
     every = view.table.to_numpy()
     image = None
@@ -90,14 +106,25 @@ def draw_grid(ax: Axes, view: View, scale: Scale) -> np.ndarray:
         names, table = view.panels[row][column]
         image = draw_heat(cell, table, scale, limits=(np.nanmin(every), np.nanmax(every)))
         lowest, leftmost = row == n_rows - 1, column == 0
-        cell.set_title(plain(names[-1]) if names and row == 0 else "", fontsize="small")
+        title = short(names[-1]) if names and row == 0 else ""
+        cell.set_title(title, fontsize=_small(title, width))
         set_ticks(cell, "x", table.columns if lowest else table.columns[:0], 3)
         set_ticks(cell, "y", table.index if leftmost else table.index[:0], 3)
-        cell.set_xlabel("key (lag)" if lowest else "", fontsize="small")
-        of_row = "".join(f"{plain(name)}\n" for name in names[:-1])
-        cell.set_ylabel(f"{of_row}query (lag)" if leftmost else "", fontsize="small")
+        # Small cells share the name of the axis.
+        if lowest and (width >= ROOM_FOR_NAME or column == n_columns // 2):
+            cell.set_xlabel("key (lag)", fontsize="small")
+        if leftmost:
+            of_row = [short(name) for name in names[:-1]]
+            if height >= ROOM_FOR_NAME or row == n_rows // 2:
+                of_row.insert(0, "query (lag)")
+            cell.set_ylabel("\n".join(of_row), fontsize=_small(of_row[-1], height) if of_row else 8)
     add_colorbar(axes, image, scale)
     return axes
+
+
+def _small(text: str, room: float) -> float:
+    """Size of small letters, smaller where a text needs more points than there are."""
+    return float(np.clip(room / (CHARACTER * max(len(text), 1)), SMALLEST, SMALL))
 
 
 def draw_frequency(ax: Axes, view: View, scale: Scale) -> np.ndarray:
@@ -122,7 +149,7 @@ def draw_frequency(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     )
     beside.plot(profile["mean"], places, "o", color=color)
     if scale.uniform is not None:
-        beside.axvline(scale.uniform, color="black", linestyle="--")
+        beside.axvline(scale.uniform, color=ink(), linestyle="--")
     beside.set(ylim=heat.get_ylim(), yticks=[], xlim=(0, None))
     beside.set_xlabel("mean (bar: middle half,\ndashed: no preference)", fontsize="small")
     add_colorbar(axes, image, scale)
@@ -144,7 +171,7 @@ def draw_matrix(ax: Axes, view: View, scale: Scale) -> np.ndarray:
             ax.hlines(edges, -0.5, table.shape[1] - 0.5, **style)
             if table.index.equals(table.columns):
                 ax.vlines(edges, -0.5, table.shape[0] - 0.5, **style)
-    ax.set(xlabel=plain(str(table.columns.name)), ylabel=f"stock, by {plain(str(groups.name))}")
+    ax.set(xlabel=table.columns.name, ylabel=f"stock, by {short(groups.name)}")
     axes = np.array([ax], dtype=object)
     add_colorbar(axes, image, scale)
     return axes
@@ -159,14 +186,19 @@ def draw_graph(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     points = np.column_stack([np.cos(angles), np.sin(angles)])
     others = table.to_numpy(dtype=float, copy=True)
     np.fill_diagonal(others, np.nan)
-    highest = np.nanmax(others, initial=0.0)
+    highest, n_links = np.nanmax(others, initial=0.0), 0
     for start, weights in zip(points, others, strict=True):
         best = np.argmax(np.nan_to_num(weights, nan=-1.0))
-        if not weights[best] > 0:
+        given = weights[weights > 0]
+        # Of weights that are about equal, none is the strongest.
+        if not len(given) or (len(given) > 1 and weights[best] < FLAT * given.mean()):
             continue
+        n_links += 1
         strength, end = weights[best] / highest, points[best]
         link = curve(start, (start + end) * 0.3, end)
         ax.plot(*link.T, color="grey", alpha=0.2 + 0.6 * strength, linewidth=0.5 + strength)
+    if not n_links and n_stocks > 1:
+        ax.text(0, 0, "no stock prefers another", ha="center", va="center")
     kinds = groups.unique()
     few_groups, few_stocks = len(kinds) <= MOST_NAMED, n_stocks <= 60
     for number, group in enumerate(kinds):
@@ -195,7 +227,7 @@ def draw_graph(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     ax.set_frame_on(False)
     if few_groups:
         place: Any = {"loc": "upper center", "bbox_to_anchor": (0.5, 0), "ncols": 4}
-        ax.legend(fontsize="small", title=plain(str(groups.name)), **place)
+        ax.legend(fontsize="small", title=short(groups.name), **place)
     return np.array([ax], dtype=object)
 
 
@@ -214,6 +246,7 @@ def draw_heat(
         norm = LogNorm(1 / factor, factor)
         values = np.clip(values, 1 / factor, factor)
     colors = matplotlib.colormaps[SEQUENTIAL].with_extremes(bad="#dddddd")
+    ax.grid(visible=False)
     return ax.imshow(values, aspect="auto", cmap=colors, norm=norm, interpolation="nearest")
 
 
@@ -248,7 +281,7 @@ def short(label: Any) -> str:
     if isinstance(label, pd.Timestamp):
         return f"{label:%Y-%m-%d}"
     text = f"{label:.3g}" if isinstance(label, float) else str(label)
-    return plain(text if len(text) <= 18 else f"{text[:17]}…")
+    return plain(shorten(text, 18))
 
 
 def curve(start: np.ndarray, middle: np.ndarray, end: np.ndarray) -> np.ndarray:

@@ -144,14 +144,18 @@ def _of_last_day(weights: AttentionMap, axis: str) -> tuple[pd.DataFrame, str]:
     return table.set_axis(pd.Index(stocks[rows], name="stock")), what
 
 
+def check_groups(groups: Any) -> None:
+    """Raise if groups are no Series and no mapping."""
+    if groups is not None and not isinstance(groups, (Mapping, pd.Series)):
+        raise TypeError(
+            f"groups must be a Series or mapping with the group of each stock; got {shown(groups)}."
+        )
+
+
 def _groups(groups: Any, table: pd.DataFrame) -> pd.Series:
     """Group of each stock: as given, or its strongest column."""
     if groups is None:
         return tables.group_by_strongest(table)
-    if not isinstance(groups, (Mapping, pd.Series)):
-        raise TypeError(
-            f"groups must be a Series or mapping with the group of each stock; got {shown(groups)}."
-        )
     groups = pd.Series(groups)
     groups = groups.dropna()
     missing = [stock for stock in table.index if stock not in groups.index]

@@ -12,7 +12,7 @@ from skattn.inspection._importance.agreement import (
     compare_by_lag,
     rank_correlations,
 )
-from skattn.inspection._importance.gradients import integrated_gradients
+from skattn.inspection._importance.gradients import import_captum, integrated_gradients
 from skattn.inspection._importance.groups import Group, make_groups
 from skattn.inspection._importance.permutation import permutation_importance
 from skattn.inspection._importance.plots import (
@@ -30,6 +30,8 @@ from skattn.utils import axes_to_draw, check_axes, import_pyplot, split_axes
 NAMES = {"rank_ic": "rank IC", "ic": "IC"}
 METHODS = ("permutation", "integrated_gradients", "both")
 KINDS = ("all", "map", "time")
+# Points between plots, for titles above and legends below.
+GAP = 90
 # Groups whose importance is drawn over time.
 LINES = 5
 
@@ -181,7 +183,11 @@ class FeatureImportanceDisplay:
             As :func:`permutation_importance`, :func:`integrated_gradients` and :meth:`plot`.
         """
         import_pyplot(cls.__name__)
+        if ax is not None:
+            check_axes(ax)
         check_value("method", method, "str", one_of=METHODS)
+        if method != "permutation":
+            import_captum("FeatureImportanceDisplay")
         check_value("kind", kind, "str", one_of=KINDS)
         if ax is not None:
             check_axes(ax)
@@ -294,7 +300,9 @@ class FeatureImportanceDisplay:
             panels.append((3.2, draw))
         heights = [height for height, _ in panels]
         with axes_to_draw(type(self).__name__, ax, figsize=(8, sum(heights))) as ax:
-            grid = split_axes(ax, len(panels), 2, height_ratios=heights, width_ratios=(40, 1))
+            grid = split_axes(
+                ax, len(panels), 2, gap=GAP, height_ratios=heights, width_ratios=(40, 1)
+            )
             for (_, draw), (main, beside) in zip(panels, grid, strict=True):
                 draw(main, beside)
         self.ax_ = grid[:, 0]

@@ -113,7 +113,7 @@ def integrated_gradients(
     >>> integrated_gradients(model, X).importance.stack().idxmax()
     ('x1', 1)
     """
-    _import_captum()
+    import_captum("integrated_gradients")
     n_steps = check_value("n_steps", n_steps, "int", at_least=1, at_most=MAX_STEPS)
     check_value("max_samples", max_samples, "int | float", above=0)
     model, X = fitted_model(estimator, X, "integrated_gradients")
@@ -162,13 +162,13 @@ def _attribute_units(
     return absolute, signed, float(max(misses) / scale) if scale else 0.0
 
 
-def _import_captum() -> Any:
+def import_captum(what: str) -> Any:
+    """Give captum's IntegratedGradients, or raise an ImportError that names the extra."""
     try:
         from captum.attr import IntegratedGradients
     except ImportError as error:
         raise ImportError(
-            "integrated_gradients needs captum, which is not installed: "
-            'pip install "skattn[explain]".'
+            f'{what} needs captum, which is not installed: pip install "skattn[explain]".'
         ) from error
     return IntegratedGradients
 
@@ -254,7 +254,7 @@ def _attribute(
 
     # cuDNN computes no gradients of recurrent layers that are not in training.
     with torch.backends.cudnn.flags(enabled=False):
-        attributed = _import_captum()(forward).attribute(
+        attributed = import_captum("integrated_gradients")(forward).attribute(
             x,
             torch.from_numpy(zero).to(x),
             additional_forward_args=tuple(tensors.values()) or None,

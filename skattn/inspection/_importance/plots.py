@@ -9,7 +9,16 @@ import numpy as np
 import pandas as pd
 
 from skattn.inspection._importance.agreement import LEVEL, read_span
-from skattn.utils import SEQUENTIAL, date_axis, legend_below, line_style, plain, set_title
+from skattn.utils import (
+    SEQUENTIAL,
+    date_axis,
+    ink,
+    legend_below,
+    line_style,
+    plain,
+    set_title,
+    shorten,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +27,8 @@ if TYPE_CHECKING:
 FIELDS, BARS, LABELS = 40, 20, 12
 # Width of a handle that shows dashes, in letters.
 DASHED = 2.5
+# Quarters up to this number have points with bars, and a label each.
+FEW_QUARTERS = 8
 LABELS_OF = {
     "permutation": "importance (permutation)",
     "integrated_gradients": "importance (gradients)",
@@ -65,6 +76,7 @@ def draw_importance(ax: Axes, beside: Axes, *, table: pd.DataFrame, what: str) -
         top = np.sort(np.argsort(-values.sum(axis=1), kind="stable")[:FIELDS])
         grid, values = grid.iloc[top], values[top]
     low, high = min(0.0, np.nanmin(values)), np.nanmax(values)
+    ax.grid(visible=False)
     image = ax.imshow(values, cmap=SEQUENTIAL, vmin=low, vmax=max(high, low + 1e-12), aspect="auto")
     figure: Any = ax.get_figure(root=True)
     figure.colorbar(image, cax=beside, label=textwrap.fill(what, 20))
@@ -84,9 +96,9 @@ def _draw_bars(ax: Axes, table: pd.DataFrame, what: str, is_marked: np.ndarray |
     order = np.argsort(-table["importance"].to_numpy(), kind="stable")[:BARS]
     values = table["importance"].to_numpy()[order]
     errors = table["standard_error"].to_numpy()[order] if "standard_error" in table else None
-    bounds = None if errors is None else 1.96 * np.nan_to_num(errors)
+    bounds = None if errors is None else 1.96 * errors
     ax.barh(range(len(order)), values, xerr=bounds, **_bar_style())
-    ax.axvline(0, color="black", linewidth=0.8)
+    ax.axvline(0, color=ink(), linewidth=0.8)
     names = [_short(table.index[place]) for place in order]
     if is_marked is not None:
         stars = np.where(is_marked[order], " *", "")
@@ -138,28 +150,31 @@ def draw_quarters(
     beside.set_axis_off()
     # The middle of the quarter.
     days = quarters.index.start_time + (quarters.index.end_time - quarters.index.start_time) / 2
+    is_known = quarters[groups].xs("standard_error", axis=1, level=1).notna().any(axis=None)
     for number, group in enumerate(groups):
         mean = quarters[group]["mean"].to_numpy()
         band = 1.96 * quarters[group]["standard_error"].to_numpy()
         style = {**line_style(number), "marker": "os^Dv"[number], "markersize": 4}
-        if len(days) == 1:
-            # One quarter: points with bars, side by side.
-            ax.errorbar(
-                [number], mean, np.nan_to_num(band), capsize=3, label=_short(group), **style
-            )
+        if len(days) <= FEW_QUARTERS:
+            # Side by side: bands of few points would hide each other.
+            places = np.arange(len(days)) + 0.08 * (number - (len(groups) - 1) / 2)
+            ax.errorbar(places, mean, band, capsize=2, label=_short(group), **style)
         else:
             ax.plot(days, mean, label=_short(group), **style)
             ax.fill_between(days, mean - band, mean + band, color=style["color"], alpha=0.15)
-    if len(days) == 1:
-        ax.set_xticks([(len(groups) - 1) / 2], [str(quarters.index[0])])
-        ax.set_xlim(-1, len(groups))
+    if len(days) <= FEW_QUARTERS:
+        ax.set_xticks(range(len(days)), [str(quarter) for quarter in quarters.index])
+        ax.set_xlim(-0.5, len(days) - 0.5)
+        ax.set_xlabel("quarter")
     else:
         date_axis(ax)
+        ax.set_xlabel("date (middle of the quarter)")
     ax.axhline(0, color="grey", linewidth=0.8)
     ax.set_ylabel(textwrap.fill(what, 20))
     legend_below(ax, ax.get_legend_handles_labels()[0], handlelength=DASHED)
     many = f"the {len(groups)} largest groups, " if len(groups) > 1 else ""
-    set_title(ax, f"Importance by quarter: {many}±1.96 standard errors")
+    errors = "±1.96 standard errors" if is_known else "too few days for standard errors"
+    set_title(ax, f"Importance by quarter: {many}{errors}")
 
 
 def _label_lags(ax: Axes, names: list[str]) -> None:
@@ -172,7 +187,4 @@ def _label_lags(ax: Axes, names: list[str]) -> None:
 
 
 def _short(name: Any) -> str:
-    """Cut a name to 24 letters, at a space where there is one."""
-    text = str(name)
-    text = textwrap.shorten(text, 24, placeholder="...") if " " in text else text[:24]
-    return plain(text)
+    return plain(shorten(str(name), 24))

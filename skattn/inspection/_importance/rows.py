@@ -67,7 +67,7 @@ class ModelRows:
         for name, given in (("y", y), ("days", days), ("instruments", instruments)):
             align_y(X, given, names=("X", name))
         self.model = last_step(estimator)
-        if not hasattr(self.model, "predict"):
+        if isinstance(self.model, type) or not hasattr(self.model, "predict"):
             raise TypeError(f"estimator must be a fitted regressor; got {shown(estimator)}.")
         is_sequence = isinstance(self.model, SequenceRegressor)
         self.whole_days = is_sequence and self.model.net_.contract.cross_sectional

@@ -30,7 +30,9 @@ from skattn.utils import (
     check_axes,
     date_axis,
     import_pyplot,
+    ink,
     plain,
+    set_label,
     set_title,
     split_axes,
 )
@@ -273,8 +275,9 @@ class AttentionTimelineDisplay:
             # A single day is a point, which a line does not show.
             marker = {"marker": "."} if len(known) < 2 else {}
             above.plot(known.index, known, color=COLORS[0], linewidth=1.2, **marker)
-            above.set_ylabel(_series_label(self.series))
-            below.plot(self.attention.index, self.attention, color=COLORS[2], linewidth=1.2)
+            label = "close (price)" if self.series.name == "close" else str(self.series.name)
+            set_label(above, "y", label)
+            below.plot(self.attention.index, self.attention, color=ink(), linewidth=1.2)
             below.axhline(1, color="grey", linewidth=0.8, linestyle="--")
             below.set_ylabel("attention\n(1: usual)")
             below.set_xlabel("date")
@@ -322,10 +325,6 @@ def _check_overlap(known: pd.DatetimeIndex, wanted: pd.DatetimeIndex, instrument
             f"ohlcv has no day of X of the instrument {shown(instrument)}: X has "
             f"{wanted.min().date()} to {wanted.max().date()}, ohlcv has {has}."
         )
-
-
-def _series_label(series: pd.Series) -> str:
-    return "close (price)" if series.name == "close" else plain(str(series.name))
 
 
 def _market_text(market: pd.DataFrame, n_spans: int) -> str:

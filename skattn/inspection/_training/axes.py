@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from skattn.inspection._training.history import LOSSES, MARK
-from skattn.utils import line_style, plain, set_title, split_axes
+from skattn.utils import ink, line_style, plain, set_title, shorten, split_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ WORDS = {
     "lr": "learning rate",
 }
 OTHERS: dict[str, Any] = {"color": "0.65", "linestyle": "-", "zorder": 1.5}
-MEAN: dict[str, Any] = {"color": "black", "linestyle": "-", "linewidth": 2.5, "zorder": 4}
+MEAN: dict[str, Any] = {"linestyle": "-", "linewidth": 2.5, "zorder": 4}
 BEST: dict[str, Any] = {
     "color": "black",
     "marker": "o",
@@ -124,7 +124,7 @@ def _styles(fits: dict[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
 
 def _style_of_column(column: str) -> dict[str, Any]:
     if column == "lr":
-        return {"linewidth": 1.5, "color": "black"}
+        return {"linewidth": 1.5, "color": ink()}
     return {"linewidth": 1.5, **line_style(0 if column == "train_loss" else 1)}
 
 
@@ -146,7 +146,7 @@ def _draw_column(ax: Axes, fits: dict[str, pd.DataFrame], column: str) -> None:
     known = [fit[column] for fit in fits.values() if fit[column].notna().any()]
     if len(known) >= FEWEST_FOR_MEAN and column != "lr":
         mean = pd.concat(known, axis=1).mean(axis=1, skipna=False)
-        ax.plot(mean.index, mean, **MEAN)
+        ax.plot(mean.index, mean, color=ink(), **MEAN)
 
 
 def _entries(
@@ -165,17 +165,16 @@ def _entries(
     if len(fits) > MOST_NAMED:
         entries.append((f"and {len(fits) - MOST_NAMED} more", {"linewidth": 1.0, **OTHERS}))
     if len(fits) >= FEWEST_FOR_MEAN:
-        entries.append((f"mean of {len(fits)}", MEAN))
+        entries.append((f"mean of {len(fits)}", {"color": ink(), **MEAN}))
     return [*entries, *([("best epoch", dot)] if best else [])]
 
 
 def _fit_labels(labels: list[str], width: float) -> tuple[int, list[str]]:
     """Choose the number of columns of a legend, and cut labels that are wider than it."""
     most = max(8, int((width - HANDLE_INCHES) / CHARACTER_INCHES))
-    labels = [label if len(label) <= most else f"{label[: most - 3]}..." for label in labels]
+    labels = [shorten(label, most) for label in labels]
     widest = max(map(len, labels), default=0) * CHARACTER_INCHES + HANDLE_INCHES
-    n_columns = max(1, min(len(labels), int(width / widest)))
-    return n_columns, [plain(label) for label in labels]
+    return max(1, min(len(labels), int(width / widest))), [plain(label) for label in labels]
 
 
 def _handle(style: dict[str, Any]) -> Any:
