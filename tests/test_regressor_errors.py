@@ -366,7 +366,7 @@ def test_score(windows):
         model.score(table, y[:-1])
     with pytest.raises(ValueError, match=r"\by\b.*\b200\b"):
         model.score(table, y * np.nan)
-    with pytest.raises(ValueError, match=r"X, y, sample_weight must have.*200, 200, 199\."):
+    with pytest.raises(ValueError, match=r"X, days must have.*200, 199\."):
         model.predict(table, days=y.index.get_level_values("datetime")[:-1])
 
 

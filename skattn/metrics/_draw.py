@@ -16,6 +16,7 @@ from skattn.utils import (
     plain,
     set_label,
     set_title,
+    shades,
     shorten,
     size_in_points,
 )
@@ -113,14 +114,13 @@ def draw_quantile_returns(ax: Axes, tables: Tables, title: str) -> None:
 
 def draw_cumulative_returns(ax: Axes, tables: Tables, holding_days: int, title: str) -> None:
     """Draw the sums of daily mean labels: by quantile, or top minus bottom of each signal."""
-    import matplotlib
-
     if len(tables) == 1:
         (returns,) = tables.values()
-        colors = matplotlib.colormaps[SEQUENTIAL](np.linspace(0, 0.9, returns.shape[1]))
         lines = [
             _plot_sums(ax, means / holding_days, color=color, label=str(quantile))
-            for (quantile, means), color in zip(returns.items(), colors, strict=True)
+            for (quantile, means), color in zip(
+                returns.items(), shades(len(returns.T)), strict=True
+            )
         ]
         if len(lines) > MOST_QUANTILES:
             shown = np.linspace(0, len(lines) - 1, 5).round().astype(int)

@@ -171,6 +171,14 @@ class Wrapper(textwrap.TextWrapper):
     wordsep_simple_re = CALL_OR_SPACE
 
 
+def shades(number: int) -> np.ndarray:
+    """So many colours in order, without those that are too near to the background."""
+    from matplotlib import colormaps, colors
+
+    is_dark = np.mean(colors.to_rgb(ink())) > 0.5
+    return colormaps[SEQUENTIAL](np.linspace(*((0.3, 1.0) if is_dark else (0.0, 0.9)), number))
+
+
 def set_title(
     ax: Axes, text: str, *, fontsize: float = 10.0, above: np.ndarray | None = None
 ) -> None:

@@ -81,7 +81,10 @@ def test_bars_and_legend_show_the_roles(case) -> None:
     noon = dates.date2num(DAYS) + 0.5
     seen = pd.DataFrame("", display.roles.index, DAYS)
     for bars in display.ax_.collections:
-        if bars.get_hatch() is None and bars.get_facecolor().tolist() == bars.get_edgecolor().tolist():
+        if (
+            bars.get_hatch() is None
+            and bars.get_facecolor().tolist() == bars.get_edgecolor().tolist()
+        ):
             continue  # makes short bars wider
         role = look[tuple(bars.get_facecolor()[0]), bars.get_hatch()]
         for bar in bars.get_paths():
