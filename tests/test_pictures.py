@@ -329,3 +329,63 @@ except ImportError as error:
         "FeatureImportanceDisplay needs captum, which is not installed: "
         'pip install "skattn[explain]".\n'
     )
+
+
+def cell(table: pd.DataFrame, column: str, value) -> pd.DataFrame:
+    return table.assign(**{column: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "attribute", "change", "message"),
+    [
+        ("attention", "weights", lambda w: AttentionMap(w.values * 1j, w.axes, w.labels), "weight"),
+        (
+            "attention",
+            "weights",
+            lambda w: w.to_frame().astype(str) + "x",
+            "weights must hold real",
+        ),
+        ("attention", "predicted", lambda p: p * np.nan, "predicted has 200 missing"),
+        ("timeline", "spans", lambda t: cell(t, "start", pd.NaT), "spans must hold dates.*start"),
+        ("timeline", "spans", lambda t: cell(t, "end", 1.0), "spans must hold dates.*end"),
+        ("timeline", "market", lambda t: t.astype(str), "market must hold numbers.*inside.*str"),
+        ("importance", "permutation", lambda t: cell(t, "importance", "a"), "importance.*got str"),
+        ("importance", "permutation", lambda t: cell(t, "lags", "x"), "permutation.*lags.*got 'x'"),
+        ("importance", "permutation", lambda t: cell(t, "p_holm", "a"), "permutation.*p_holm"),
+        ("importance", "permutation", lambda t: cell(t, "standard_error", "a"), "standard_error"),
+        ("importance", "daily", lambda t: t.astype(str), "daily must hold numbers.*got str"),
+        ("importance", "daily", lambda t: t.iloc[:0], "daily must have days"),
+        ("importance", "daily", lambda t: t + np.inf, "daily must have.*infinite"),
+        ("importance", "attention", lambda t: t.astype(str), "attention must be a Series of"),
+        ("training", "history", lambda t: cell(t, "lr", 1j), "history.*'lr'.*complex128"),
+        ("training", "history", lambda t: cell(t, "fit", np.nan), "history must name the fit"),
+        ("training", "history", lambda t: pd.concat([t, t[["lr"]]], axis=1), "history.*two 'lr'"),
+        ("signal", "daily", lambda t: t.astype(str), "daily must hold numbers.*'ic'.*str"),
+        ("signal", "quantile_returns", lambda t: t.astype(str), "quantile_returns.*1.*str"),
+        ("signal", "quantile_returns", lambda t: t.iloc[:, :0], "quantile_returns must have col"),
+        (
+            "signal",
+            "daily",
+            lambda t: t.set_axis(pd.DatetimeIndex([pd.NaT] * len(t))),
+            "daily must have .* a day in each row",
+        ),
+    ],
+)
+def test_tables_made_by_hand(model, data, pyplot, name, attribute, change, message) -> None:
+    display = displays(model, data)[name]()
+    setattr(display, attribute, change(getattr(display, attribute)))
+    for cached in ("by_lag", "agreement", "quarters"):
+        display.__dict__.pop(cached, None)
+    pyplot.close("all")
+    with pytest.raises((ValueError, TypeError), match=message):
+        display.plot()
+    assert not pyplot.get_fignums()
+
+
+def test_negative_weights_are_seen(pyplot) -> None:
+    values = np.array([[-0.5, 0.1], [-0.2, 0.3]])
+    labels = (pd.RangeIndex(2), pd.RangeIndex(1, -1, -1))
+    display = AttentionDisplay(weights=AttentionMap(values, ("row", "lag"), labels)).plot()
+    (image,) = display.ax_[0].get_images()
+    assert image.get_clim() == (-0.5, 0.3)
+    assert display.ax_[1].get_ylim()[0] <= -0.425

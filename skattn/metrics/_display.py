@@ -23,7 +23,7 @@ from skattn.metrics._report import signal_report
 from skattn.metrics._scorers import check_predicts, with_days
 from skattn.metrics._signals import SIGNAL, read_signals
 from skattn.panel import align_y, days_of
-from skattn.parameters import InvalidParameterError, check_value
+from skattn.parameters import InvalidParameterError, check_number_columns, check_value
 from skattn.utils import axes_to_draw, check_axes, import_pyplot, size_in_points, split_axes
 
 if TYPE_CHECKING:
@@ -305,6 +305,9 @@ class SignalDisplay:
                     f"{name} must be a DataFrame by day, as {source} makes it"
                     f"{f', with the columns {columns}' if columns else ''}; got {got}."
                 )
+            check_number_columns(name, frame, columns or None)
+            if frame.shape[1] == 0 or frame.index.get_level_values(-1).hasnans:
+                raise InvalidParameterError(f"{name} must have columns, and a day in each row.")
         names = list(_by_signal(self.daily, None))
         if not all(isinstance(name, (str, type(None))) for name in names):
             raise InvalidParameterError(f"Signals must have names (str) in daily; got {names}.")

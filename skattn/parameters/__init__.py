@@ -17,6 +17,7 @@ from skattn.parameters._declared import (
 from skattn.parameters._limits import MAX_LAYERS, MAX_SIZE, MAX_WIDTH
 from skattn.parameters._numbers import check_numbers, from_tensor
 from skattn.parameters._summary import SummedUpParameters, summed_up
+from skattn.parameters._tables import check_number_columns
 
 __all__ = [
     "MAX_LAYERS",
@@ -31,6 +32,7 @@ __all__ = [
     "as_floats",
     "as_whole_numbers",
     "check_lengths",
+    "check_number_columns",
     "check_numbers",
     "check_parameters",
     "check_value",

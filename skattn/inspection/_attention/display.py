@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.utils import _safe_indexing
 
 from skattn.inspection._attention import draw, tables, views
-from skattn.inspection._attention.map import AttentionMap
+from skattn.inspection._attention.map import AttentionMap, as_map
 from skattn.inspection._attention.rows import row_labels, rows_of_day, rows_to_draw
 from skattn.inspection._attention.weights import attention_weights
 from skattn.inspection._fitted import fitted_model, no_attention
@@ -200,7 +200,7 @@ class AttentionDisplay:
         if map is None or map not in maps:
             of_kind = "" if kind is None else f" as kind={kind!r}"
             raise ValueError(f"{type(model).__name__} has no weights to draw{of_kind}.")
-        weights = tables.as_map(maps[map])
+        weights = as_map(maps[map])
         labels = row_labels(weights.labels[0], **known)
         weights = AttentionMap(weights.values, weights.axes, (labels, *weights.labels[1:]))
         display = cls(
@@ -295,7 +295,7 @@ class AttentionDisplay:
 
     def _rows_of(self, day: Any) -> tuple[AttentionMap, np.ndarray | None]:
         """Check the weights, and take the day that is asked for."""
-        weights = tables.by_day(tables.as_map(self.weights))
+        weights = tables.by_day(as_map(self.weights))
         if not weights.values.size:
             raise ValueError(
                 f"There is nothing to draw: {self.name or 'the map'} has the shape "
@@ -311,6 +311,8 @@ class AttentionDisplay:
         predicted = None
         if self.predicted is not None:
             predicted = check_numbers("predicted", self.predicted)
+            if np.isnan(predicted).any():
+                raise ValueError(f"predicted has {np.isnan(predicted).sum()} missing values.")
             if len(predicted) != len(weights.values):
                 raise ValueError(
                     f"predicted has {len(predicted)} values for {len(weights.values)} rows of "

@@ -78,7 +78,7 @@ def draw_rows(ax: Axes, view: View, scale: Scale) -> np.ndarray:
     if scale.uniform is not None:
         below.axhline(scale.uniform, color=ink(), linestyle="--", label="no preference")
     lowest, highest = np.nanmin(profile.to_numpy()), np.nanmax(profile.to_numpy())
-    bottom, top = 0.0, max(highest, scale.uniform or 0) or 1.0
+    bottom, top = min(lowest, 0.0), max(highest, scale.uniform or 0) or 1.0
     if scale.against is not None:
         bottom, top = min(lowest, 1 / FLAT), max(highest, FLAT)
     # With room for the legend.
@@ -240,7 +240,7 @@ def draw_heat(
 
     values = table.to_numpy(dtype=float)
     lowest, highest = limits or (np.nanmin(values), np.nanmax(values))
-    norm: Normalize = Normalize(0, max(highest, 1e-12))
+    norm: Normalize = Normalize(min(lowest, 0), max(highest, 1e-12))
     if scale.against is not None:
         factor = float(np.clip(max(highest, 1 / max(lowest, 1e-3)), FLAT, GREATEST))
         norm = LogNorm(1 / factor, factor)

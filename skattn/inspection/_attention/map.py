@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.parameters import as_array, shown
+from skattn.parameters import InvalidParameterError, as_array, as_floats, shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,3 +157,18 @@ class AttentionMap:
     def _with(self, values: np.ndarray, kept: list[int]) -> AttentionMap:
         axes, labels = (tuple(all_[i] for i in kept) for all_ in (self.axes, self.labels))
         return AttentionMap(values, axes, labels)
+
+
+def as_map(weights: Any) -> AttentionMap:
+    """Read weights as a map of real numbers, or raise."""
+    if isinstance(weights, AttentionMap):
+        values = as_floats("weights", weights.values)
+        return AttentionMap(values, weights.axes, weights.labels)
+    if not isinstance(weights, pd.DataFrame):
+        raise InvalidParameterError(
+            f"weights must be an AttentionMap or a DataFrame, as attention_weights gives them; got "
+            f"{shown(weights)}."
+        )
+    axis = str(weights.columns.name or "place")
+    values = as_floats("weights", weights.to_numpy())
+    return AttentionMap(values, ("row", axis), (weights.index, weights.columns))

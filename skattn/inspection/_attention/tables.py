@@ -12,7 +12,7 @@ from skattn.inspection._attention.map import AttentionMap
 from skattn.inspection._attention.rows import row_labels
 from skattn.inspection._lags import STEPS, by_lag
 from skattn.panel import days_of, instruments_of
-from skattn.parameters import InvalidParameterError, shown
+from skattn.parameters import shown
 
 # Axes whose places differ from day to day.
 OF_A_DAY = ("stock", "concept")
@@ -32,19 +32,6 @@ def kinds_of(axes: tuple[str, ...]) -> tuple[str, ...]:
     else:
         kinds.append("rows")
     return tuple(kinds)
-
-
-def as_map(weights: Any) -> AttentionMap:
-    """Read a map of one axis beside the rows, which is a table, as an AttentionMap."""
-    if isinstance(weights, AttentionMap):
-        return weights
-    if not isinstance(weights, pd.DataFrame):
-        raise InvalidParameterError(
-            f"weights must be an AttentionMap or a DataFrame, as attention_weights gives them; got "
-            f"{shown(weights)}."
-        )
-    axis = str(weights.columns.name or "place")
-    return AttentionMap(weights.to_numpy(), ("row", axis), (weights.index, weights.columns))
 
 
 def by_day(weights: AttentionMap) -> AttentionMap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from skattn.inspection._importance.agreement import (
@@ -24,9 +25,11 @@ from skattn.inspection._importance.plots import (
 from skattn.inspection._importance.rows import ModelRows
 from skattn.inspection._importance.significance import by_quarter
 from skattn.labels import check_labels, holding_days
-from skattn.parameters import InvalidParameterError, check_value, shown
+from skattn.parameters import InvalidParameterError, check_number_columns, check_value, shown
 from skattn.utils import axes_to_draw, check_axes, import_pyplot, split_axes
 
+# Lags as a table writes them: "" for columns, "0", "4-7" or "0,5-6".
+LAGS = r"|\d+(-\d+)?(,\d+(-\d+)?)*"
 NAMES = {"rank_ic": "rank IC", "ic": "IC"}
 METHODS = ("permutation", "integrated_gradients", "both")
 KINDS = ("all", "map", "time")
@@ -341,6 +344,14 @@ class FeatureImportanceDisplay:
                     f"{name} must be a DataFrame with a row for each group and the columns "
                     f"{columns}; got {shown(table)}."
                 )
+            error = [each for each in ("standard_error",) if each in table]
+            check_number_columns(name, table, [*columns[2:], *error])
+            strange = table["lags"][~table["lags"].astype(str).str.fullmatch(LAGS)]
+            if len(strange):
+                raise InvalidParameterError(
+                    f"{name} must hold runs of lags such as '4-7' in the column 'lags'; got "
+                    f"{shown(strange.iloc[0])}."
+                )
         daily, groups = self.daily, self.permutation
         if daily is not None and not (
             isinstance(daily, pd.DataFrame)
@@ -352,7 +363,14 @@ class FeatureImportanceDisplay:
                 f"daily must be a DataFrame with a row for each day and a column for each group of "
                 f"permutation, as permutation_importance makes it; got {shown(daily)}."
             )
-        if self.attention is not None and not isinstance(self.attention, pd.Series):
+        if daily is not None:
+            check_number_columns("daily", daily)
+            if not len(daily) or np.isinf(daily.to_numpy(dtype=float)).any():
+                raise InvalidParameterError("daily must have days, and no infinite values.")
+        attention = self.attention
+        if attention is not None and not (
+            isinstance(attention, pd.Series) and attention.dtype.kind in "biuf"
+        ):
             raise InvalidParameterError(
                 f"attention must be a Series of weights by lag, or None; got "
                 f"{shown(self.attention)}."

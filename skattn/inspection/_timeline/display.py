@@ -23,7 +23,7 @@ from skattn.inspection._timeline.market_spans import (
     market_of,
     spans_of,
 )
-from skattn.parameters import check_value, shown
+from skattn.parameters import check_number_columns, check_value, shown
 from skattn.utils import (
     COLORS,
     axes_to_draw,
@@ -31,7 +31,6 @@ from skattn.utils import (
     date_axis,
     import_pyplot,
     ink,
-    plain,
     set_label,
     set_title,
     split_axes,
@@ -309,11 +308,17 @@ class AttentionTimelineDisplay:
                 raise TypeError(f"{name} must be a Series of numbers by day; got {shown(found)}.")
         for name, columns in (("spans", SPAN_COLUMNS), ("market", MARKET_COLUMNS)):
             found = getattr(self, name)
-            is_table = isinstance(found, pd.DataFrame) and {*columns} <= {*found.columns}
-            if not is_table or any(found[each].dtype.kind not in "Mfiu" for each in columns):
+            if not isinstance(found, pd.DataFrame) or not {*columns} <= {*found.columns}:
                 raise TypeError(
                     f"{name} must be a DataFrame with the columns {columns} of dates and numbers; "
                     f"got {shown(found)}."
+                )
+            numbers = [each for each in columns if each not in ("start", "end")]
+            check_number_columns(name, found, numbers)
+        for name in ("start", "end"):
+            if self.spans[name].dtype.kind != "M" or self.spans[name].isna().any():
+                raise TypeError(
+                    f"spans must hold dates in the column {name!r}; got {shown(self.spans[name])}."
                 )
 
 

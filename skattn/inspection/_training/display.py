@@ -20,7 +20,7 @@ from skattn.inspection._training.history import (
     table_of_fits,
     table_of_log,
 )
-from skattn.parameters import InvalidParameterError, check_value, shown
+from skattn.parameters import InvalidParameterError, check_number_columns, check_value, shown
 from skattn.utils import axes_to_draw, import_pyplot
 
 LOSS_WORDS = {"mse": "mean squared error", "mae": "mean absolute error", "huber": "Huber loss"}
@@ -288,18 +288,16 @@ class TrainingDisplay:
                 f"history must be a DataFrame with the columns {needed} and values by epoch, as "
                 f"TrainingDisplay.from_estimator makes it; got {got}."
             )
+        names = [name for name in table if name not in needed]
+        check_number_columns("history", table, ["epoch", *names])
         twice = table[table.duplicated(KEYS)]
         if not twice.empty:
             raise InvalidParameterError(
                 f"history must have one row for each epoch of a fit; got several for "
                 f"{shown(twice[KEYS].iloc[0].to_dict())}."
             )
-        names = [name for name in table if name not in needed]
-        for name in ["epoch", *names]:
-            if not pd.api.types.is_numeric_dtype(table[name]):
-                raise InvalidParameterError(
-                    f"history must hold numbers in the column {name!r}; got {table[name].dtype}."
-                )
+        if table["fit"].isna().any():
+            raise InvalidParameterError("history must name the fit of each row; got missing names.")
         known = [name for name in names if np.isfinite(table[name].astype(float)).any()]
         if not known:
             raise ValueError("There is nothing to draw: history has no values.")
