@@ -20,6 +20,7 @@ from skattn.inspection import (
     AttentionTimelineDisplay,
     FeatureImportanceDisplay,
     TrainingDisplay,
+    attention_weights,
 )
 from skattn.metrics import SignalDisplay, rank_ic_scorer
 from skattn.model_selection import PurgedDailyKFold
@@ -389,3 +390,34 @@ def test_negative_weights_are_seen(pyplot) -> None:
     (image,) = display.ax_[0].get_images()
     assert image.get_clim() == (-0.5, 0.3)
     assert display.ax_[1].get_ylim()[0] <= -0.425
+
+
+@pytest.mark.parametrize("move", ["zone", "hour"])
+def test_days_of_moments(hist, data, move: str) -> None:
+    X, _ = data
+    days = X.index.levels[0]
+    moved = days.tz_localize("Asia/Shanghai") if move == "zone" else days + pd.Timedelta(hours=15)
+    values = np.asarray(X)
+    at = windows_of(values, X.index.set_levels(moved, level=0))
+    for kind in ("stocks", "concepts", "rows"):
+        plain, late = (
+            AttentionDisplay.from_estimator(hist, each, kind=kind, day="2024-01-10")
+            for each in (X, at)
+        )
+        np.testing.assert_array_equal(plain.table_, late.table_)
+        assert plain.table_.index.equals(late.table_.index)
+    # Stocks that trade at other hours of the day are of the same day.
+    weights = attention_weights(hist, X).hidden_concept
+    hours = pd.to_timedelta(np.arange(len(X)) % len(NAMES), unit="h")
+    stamps = X.index.get_level_values(0) + hours
+    index = pd.MultiIndex.from_arrays([stamps, X.index.get_level_values(1)], names=KEYS)
+    late = AttentionDisplay(weights=weights.set_axis(index)).plot("stocks", against="uniform")
+    plain = AttentionDisplay(weights=weights).plot("stocks", against="uniform")
+    pd.testing.assert_frame_equal(plain.table_, late.table_)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_subfigure_is_the_figure(model, data, pyplot, name: str) -> None:
+    subfigure = pyplot.figure(figsize=(14, 9), layout="constrained").subfigures(1, 2)[0]
+    display = displays(model, data)[name](ax=subfigure.subplots())
+    assert display.figure_ is subfigure

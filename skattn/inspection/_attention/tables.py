@@ -12,6 +12,7 @@ from skattn.inspection._attention.map import AttentionMap
 from skattn.inspection._attention.rows import row_labels
 from skattn.inspection._lags import STEPS, by_lag
 from skattn.panel import days_of, instruments_of
+from skattn.panel.internal import dates_of
 from skattn.parameters import shown
 
 # Axes whose places differ from day to day.
@@ -71,8 +72,12 @@ def take(weights: AttentionMap, rows: np.ndarray) -> AttentionMap:
 
 
 def level(index: pd.Index, name: str) -> Any:
-    """Give the level of an index, or None."""
-    return index.get_level_values(name) if name in index.names else None
+    """Give the level of an index, or None; of moments the days, as their zone writes them."""
+    if name not in index.names:
+        return None
+    values = index.get_level_values(name)
+    is_stamps = name == "datetime" and isinstance(values, pd.DatetimeIndex)
+    return dates_of(values) if is_stamps else values
 
 
 def arrange(weights: AttentionMap, *axes: str) -> AttentionMap:
@@ -107,7 +112,7 @@ def times_uniform(weights: AttentionMap, sums: tuple[str, ...]) -> AttentionMap:
     rows = weights.labels[0]
     always = not {*OF_A_DAY, "key"} & {*sums}
     by_day = bool({*OF_A_DAY} & {*sums}) and "datetime" in rows.names
-    day = rows.get_level_values("datetime") if by_day else np.zeros(len(rows))
+    day = level(rows, "datetime") if by_day else np.zeros(len(rows))
     values = weights.values.astype(np.float64)
     for _, of_day in pd.Series(np.arange(len(rows))).groupby(np.asarray(day)):
         there = (values[of_day] > 0).any(axis=0, keepdims=True) | always

@@ -69,7 +69,7 @@ def view_rows(weights: AttentionMap, *, sort: Any, predicted: np.ndarray | None,
     if by == "row":
         key = np.arange(len(table))
     elif by in known:
-        key = np.asarray(table.index.get_level_values(LEVELS[by]))
+        key = np.asarray(tables.level(table.index, LEVELS[by]))
     else:
         raise ValueError(f"sort={by!r} needs rows whose {by} is known: {NAMELESS}.")
     return View(tables.binned(table, key, MOST_BINS), what, profile, rows_are=by)
