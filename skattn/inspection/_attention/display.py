@@ -255,6 +255,8 @@ class AttentionDisplay:
         ax : matplotlib Axes, default=None
             Axes to draw on, of a grid of subplots; plots of several panels divide them. None: a new
             figure.
+            A figure with a layout, such as ``pyplot.subplots(layout="constrained")``, makes room
+            for all labels.
 
         Returns
         -------

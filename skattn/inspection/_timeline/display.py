@@ -250,6 +250,8 @@ class AttentionTimelineDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes of a grid of subplots, in whose place the two plots are drawn. None: a new figure.
+            A figure with a layout, such as ``pyplot.subplots(layout="constrained")``, makes room
+            for all labels.
 
         Returns
         -------

@@ -248,6 +248,8 @@ class TrainingDisplay:
         ----------
         ax : matplotlib Axes, default=None
             Axes of a grid of subplots, whose place the plots take. None: a new figure.
+            A figure with a layout, such as ``pyplot.subplots(layout="constrained")``, makes room
+            for all labels.
 
         Returns
         -------
