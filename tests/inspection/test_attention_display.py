@@ -310,7 +310,7 @@ def test_equal_predictions_share_a_quantile() -> None:
     constant = AttentionDisplay(weights=weights, predicted=np.ones(32)).plot(sort="prediction")
     assert_allclose(constant.table_, weights.mean().to_frame().T)
     predicted[3] = np.nan
-    with pytest.raises(ValueError, match="predicted must hold a number for each row; got 1 NaN"):
+    with pytest.raises(ValueError, match="predicted has 1 missing values"):
         AttentionDisplay(weights=weights, predicted=predicted).plot(sort="prediction")
 
 

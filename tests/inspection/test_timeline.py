@@ -503,7 +503,7 @@ def test_displays_of_other_data(panel, pyplot):
     wrong = {"attention": [1.0], "series": made.weights, "spans": {}, "market": made.spans}
     text = {"market": made.market.astype(str), "spans": made.spans.astype(str)}
     for name, value in [*wrong.items(), *text.items(), ("name", 3)]:
-        with pytest.raises((TypeError, ValueError), match=f"^{name} must be"):
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must "):
             AttentionTimelineDisplay(**{**data, name: value}).plot()
     figure = pyplot.figure()
     with pytest.raises(ValueError, match="grid of subplots"):

@@ -59,6 +59,8 @@ def select_labels(weights: AttentionMap, select: Any) -> AttentionMap:
     if len(weights.axes) < 2:
         raise ValueError(f"select must leave an axis; got {shown(select)}.")
     return weights
+
+
 def maps_for(kind: str | None, axes: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     """Name the maps of which a kind of plot can be drawn; all where there is no such map."""
     fitting = [name for name, of in axes.items() if kind is None or kind in kinds_of(of)]
