@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from inspect import signature
 from typing import Any
 
@@ -12,6 +11,7 @@ from sklearn.base import BaseEstimator, clone
 
 from skattn.panel import WindowArray, days_of
 from skattn.panel.internal import check_panel_input, is_long
+from skattn.parameters import parameters_of
 from skattn.training import (
     Samples,
     SequenceNet,
@@ -23,13 +23,15 @@ from skattn.training import (
 from skattn.utils import warn_user
 
 
-def check_windows(estimator: BaseEstimator, X: Any, *, reset: bool) -> WindowArray | np.ndarray:
-    """Check X and make it a WindowArray or a float32 ndarray of shape (N, T, F)."""
+def check_windows(
+    estimator: BaseEstimator, X: Any, *, reset: bool, dtype: type = np.float32
+) -> WindowArray | np.ndarray:
+    """Check X and make it a WindowArray or an ndarray of shape (N, T, F)."""
     if isinstance(X, pd.DataFrame):
         refuse_flat_windows(X, type(estimator).__name__)
         if reset and is_long(X):
             warn_of_features(X, type(estimator).__name__)
-    X = check_panel_input(estimator, X, reset=reset, dtype=np.float32)
+    X = check_panel_input(estimator, X, reset=reset, dtype=dtype)
     if isinstance(X, WindowArray) or X.ndim == 3:
         return X
     if reset:
@@ -45,18 +47,29 @@ def check_samples(
     instruments: Any,
     *,
     reset: bool,
+    sample_weight: Any = None,
+    dtype: type = np.float32,
     suffix: str = "",
 ) -> Samples:
-    """Check X, y, days and instruments, and make samples of them."""
+    """Check X, y, days, instruments and weights, and make samples of them."""
     if y is None:
         raise ValueError(
             f"{type(estimator).__name__} requires y to be passed, but the target y is None."
         )
-    windows = check_windows(estimator, X, reset=reset)
+    windows = check_windows(estimator, X, reset=reset, dtype=dtype)
     knows_days = days_of(None, X, required=False) is not None
     if estimator.input_kind_ != "windows" and not suffix and not knows_days:
         warn_of_lost_index(windows.shape[1], y)
-    return make_samples(windows, X, y, days=days, instruments=instruments, suffix=suffix)
+    return make_samples(
+        windows,
+        X,
+        y,
+        days=days,
+        instruments=instruments,
+        sample_weight=sample_weight,
+        dtype=dtype,
+        suffix=suffix,
+    )
 
 
 def check_days(
@@ -67,7 +80,15 @@ def check_days(
     fitting: bool,
     name: str = "X",
 ) -> None:
-    """Look at what the module needs to know of its rows: their days and instruments."""
+    """Look at what the module and the loss need to know of rows: their days and instruments."""
+    ranks = net.criterion_.needs_days
+    by_days = net.by_days and not net.contract.cross_sectional
+    if fitting and samples.days is None and (ranks or by_days):
+        what = f"loss={net.criterion_.name}" if ranks else "batch='days'"
+        raise ValueError(
+            f"{what} needs the trading days of {name}, which are not known: give {name} an index "
+            f"with a level 'datetime'{', or pass days=' if name == 'X' else ''}."
+        )
     if net.contract.cross_sectional:
         knew_days = fitting or getattr(estimator, "_fit_knew_days", True)
         if samples.days is None and knew_days:
@@ -92,18 +113,19 @@ def check_build_module(model: Any) -> None:
         ) from None
 
 
-def check_days_per_batch(name: str, net: SequenceNet, settings: Mapping[str, Any]) -> None:
-    """Raise where the estimator has days_per_batch and its module takes rows, or the reverse."""
-    if net.contract.cross_sectional and "days_per_batch" not in settings:
+def check_takes_days(model: type, net: SequenceNet) -> None:
+    """Raise where the estimator always takes days and its module takes rows, or the reverse."""
+    name, takes_days = model.__name__, parameters_of(model)["batch"].default == "days"
+    if net.contract.cross_sectional and not takes_days:
         raise TypeError(
             f"{name} builds a module with cross_sectional = True, but is no "
-            f"skattn.base.CrossSectionalRegressor: derive it from that class, whose "
-            f"days_per_batch says how many days a training step takes."
+            f"skattn.base.CrossSectionalRegressor: derive it from that class, which always takes "
+            f"whole days, and whose days_per_batch says how many a training step takes."
         )
-    if "days_per_batch" in settings and not net.contract.cross_sectional:
+    if takes_days and not net.contract.cross_sectional:
         raise TypeError(
-            f"{name} has days_per_batch, but its module {type(net.module_).__name__} does not "
-            f"declare cross_sectional = True, so that it gets rows and not days."
+            f"{name} is a CrossSectionalRegressor, but its module {type(net.module_).__name__} "
+            f"does not declare cross_sectional = True, so that it gets rows and not days."
         )
 
 

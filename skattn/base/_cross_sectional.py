@@ -38,6 +38,11 @@ class CrossSectionalRegressor(SequenceRegressor):
     BesideTheMarketRegressor(days_per_batch=5)
     """
 
+    batch: str = parameter(
+        "days",
+        one_of=("days",),
+        doc="What a training step takes: whole days.",
+    )
     days_per_batch: int = parameter(
         1,
         at_least=1,

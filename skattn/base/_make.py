@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
-from skattn.base._checks import check_build_module, check_days_per_batch
+from skattn.base._checks import check_build_module, check_takes_days
 from skattn.training import (
     SequenceNet,
     TrainingParameters,
@@ -36,6 +36,8 @@ def make_net_for(
         raise TypeError(
             f"{name}.build_module must give a torch.nn.Module; got {type(module).__name__}."
         )
+    if parameters.precision == "float64":
+        module.double()
     loaded: list[str] = []
     if old is None and parameters.pretrained is not None:
         estimator.pretrained_report_ = load_weights(module, parameters.pretrained)
@@ -46,8 +48,7 @@ def make_net_for(
         check_side_inputs(model.make_side_inputs(), name),
         device=device,
         seed=seed,
-        days_per_batch=settings.get("days_per_batch", 1),
         old=old,
     )
-    check_days_per_batch(name, net, settings)
+    check_takes_days(type(estimator), net)
     return net, loaded

@@ -34,6 +34,7 @@ from skattn.training import (
     TrainingParameters,
     attention_maps,
     draw_seed,
+    dtype_of,
     hold_out,
     lending,
     make_samples,
@@ -159,6 +160,7 @@ class SequenceRegressor(
         self,
         X: Any,
         y: Any,
+        sample_weight: Any = None,
         *,
         days: Any = None,
         instruments: Any = None,
@@ -174,6 +176,10 @@ class SequenceRegressor(
         y : array-like of shape (N,)
             Labels. NaN means unlabelled: the row is not trained on. Where y has a (datetime,
             instrument) index and X is a 2-D array, a warning says that X may have lost its index.
+        sample_weight : array-like of shape (N,), default=None
+            Weights of the rows in the loss, also in that of early stopping; only their proportions
+            count. A row of weight 0 counts as a row without a label. None: all weigh the same.
+            :mod:`skattn.weights` has the usual ones.
         days : array-like of dates, shape (N,), default=None
             Trading day of each row. None: from the index of X, else of y.
         instruments : array-like of shape (N,), default=None
@@ -190,8 +196,9 @@ class SequenceRegressor(
         Raises
         ------
         ValueError
-            A parameter is out of range; X has NaN or infinity; y has infinity or no label; there
-            are too few days to hold any out; training diverges.
+            A parameter is out of range; X has NaN or infinity; y has infinity or no label; a weight
+            is negative, NaN or infinite, or all are 0; there are too few days to hold any out;
+            training diverges.
         """
         settings = self._checked_parameters()
         parameters = select_training_parameters(settings)
@@ -202,10 +209,14 @@ class SequenceRegressor(
             # Should this fit fail, no half of the last fit is left.
             for name in FITTED:
                 self.__dict__.pop(name, None)
-        samples = check_samples(self, X, y, days, instruments, reset=not goes_on)
+        checked: dict[str, Any] = {"dtype": dtype_of(parameters.precision)}
+        samples = check_samples(
+            self, X, y, days, instruments, reset=not goes_on, sample_weight=sample_weight, **checked
+        )
         valid = None
         if X_val is not None:
-            valid = check_samples(self, X_val, y_val, None, None, reset=False, suffix="_val")
+            checked |= {"reset": False, "suffix": "_val"}
+            valid = check_samples(self, X_val, y_val, None, None, **checked)
         seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
         with seeded(seed, device):
             old = self.net_ if goes_on else None
@@ -213,10 +224,7 @@ class SequenceRegressor(
             check_days(self, net, samples, fitting=True)
             if valid is not None:
                 check_days(self, net, valid, fitting=True, name="X_val")
-            whole_days = net.contract.cross_sectional
-            data = hold_out(
-                parameters, samples, valid, y, whole_days=whole_days, index=index_of(X, y)
-            )
+            data = hold_out(parameters, net, samples, valid, y, index=index_of(X, y))
             identity = FitIdentity(type(self), settings, loaded)
             epochs = parameters.max_epochs
             checkpoint = open_checkpoint(parameters.checkpoint, identity, net, data, epochs)
@@ -231,7 +239,13 @@ class SequenceRegressor(
         return self
 
     def partial_fit(
-        self, X: Any, y: Any, *, days: Any = None, instruments: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        days: Any = None,
+        instruments: Any = None,
     ) -> SequenceRegressor:
         """Train one more epoch, on these rows and without early stopping.
 
@@ -240,8 +254,8 @@ class SequenceRegressor(
 
         Parameters
         ----------
-        X, y, days, instruments
-            As for ``fit``.
+        X, y, sample_weight, days, instruments
+            As for ``fit``. Weights count among the rows of this call.
 
         Returns
         -------
@@ -250,7 +264,10 @@ class SequenceRegressor(
         first = not hasattr(self, "net_")
         settings = self._checked_parameters()
         parameters = select_training_parameters(settings)
-        samples = check_samples(self, X, y, days, instruments, reset=first)
+        dtype = dtype_of(parameters.precision if first else self.net_.precision)
+        samples = check_samples(
+            self, X, y, days, instruments, reset=first, sample_weight=sample_weight, dtype=dtype
+        )
         seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
         # Each call draws other dropout masks.
         with seeded(seed + (0 if first else self.n_iter_), device):
@@ -260,8 +277,7 @@ class SequenceRegressor(
                 # A copy: where this call fails, the last net is still whole.
                 net = self.net_.copy()
             check_days(self, net, samples, fitting=True)
-            train = trainable(samples, whole_days=net.contract.cross_sectional)
-            run_epochs(parameters, net, FitData(train, None), 1)
+            run_epochs(parameters, net, FitData(trainable(samples, net), None), 1)
         self._keep(net, samples)
         return self
 
@@ -282,7 +298,7 @@ class SequenceRegressor(
 
         Returns
         -------
-        y_pred : ndarray of shape (N,), float32
+        y_pred : ndarray of shape (N,), float32 (float64 for ``precision="float64"``)
         """
         return predict_rows(*self._rows_to_apply(X, days, instruments))
 
@@ -341,8 +357,9 @@ class SequenceRegressor(
             The rows, with unknown labels.
         """
         check_is_fitted(self)
-        windows = check_windows(self, X, reset=False)
-        return make_samples(windows, X, None, days=days, instruments=instruments)
+        dtype = self.net_.dtype
+        windows = check_windows(self, X, reset=False, dtype=dtype)
+        return make_samples(windows, X, None, days=days, instruments=instruments, dtype=dtype)
 
     def _rows_to_apply(self, X: Any, days: Any, instruments: Any) -> tuple[SequenceNet, Samples]:
         samples = self.check_rows(X, days=days, instruments=instruments)

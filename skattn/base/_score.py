@@ -10,20 +10,20 @@ from sklearn.metrics import r2_score
 
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of, instruments_of
-from skattn.parameters import check_lengths, check_numbers
-from skattn.training import to_float32
+from skattn.parameters import check_lengths
+from skattn.training import check_weights, to_floats
 from skattn.utils import warn_user
 
 
 def r2_of_labelled(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any) -> float:
     """Give R² of the labelled rows, and say what judges the order of stocks where R² is below 0."""
-    check_lengths({"X": X}, y=y, sample_weight=sample_weight)
+    check_lengths({"X": X, "y": y})
     align_y(X, y)
-    labels = to_float32(check_labels(y), "y")
+    labels = to_floats(check_labels(y), "y")
     known = ~np.isnan(labels)
     weight = None
     if sample_weight is not None:
-        weight = check_numbers("sample_weight", sample_weight)[known]
+        weight = check_weights(sample_weight, len(labels), X, y)[known]
     days = days_of(None, X, y, required=False)
     instruments = instruments_of(y) if instruments_of(X) is None else None
     predicted = estimator.predict(X, days=days, instruments=instruments)

@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from skattn.compose._routing import is_named, known_predict_params, route
 from skattn.compose._scaled_label import scale_label
-from skattn.compose._unlabelled import drop_unlabelled
+from skattn.compose._unlabelled import drop_unlabelled, without_weightless
 from skattn.metrics import rank_ic_score
 from skattn.panel import align_y, days_of, instruments_of
 from skattn.parameters import (
@@ -121,9 +121,9 @@ class CrossSectionalTarget(
         days : array-like of dates, shape (n_samples,), default=None
             Trading day of each row. None reads the days from the index of X, else of y.
         **fit_params : object
-            Parameters of the regressor's ``fit``, such as instruments, X_val and y_val, or
-            parameters of a Pipeline step (``gruregressor__y_val``). Parameters named y_val are also
-            scaled.
+            Parameters of the regressor's ``fit``, such as sample_weight, instruments, X_val and
+            y_val, or parameters of a Pipeline step (``gruregressor__y_val``). Parameters named
+            y_val are also scaled. Rows of weight 0 count as unlabelled.
 
         Returns
         -------
@@ -152,7 +152,7 @@ class CrossSectionalTarget(
             )
         regressor = clone(self.regressor)
         takes_all = takes_unlabelled(regressor)
-        label = scale_label(X, y, days, method)
+        label = scale_label(X, without_weightless(y, fit_params), days, method)
         for name, y_val in fit_params.items():
             if is_named(name, "y_val") and y_val is not None:
                 X_name = name.removesuffix("y_val") + "X_val"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import _check_method_params
@@ -42,6 +43,32 @@ def drop_unlabelled(
     by_row = {k: v for k, v in params.items() if not is_named(k, "X_val", "y_val")}
     params = {**params, **_check_method_params(X, by_row, rows)}
     return _safe_indexing(X, rows), _safe_indexing(label, rows), params
+
+
+def without_weightless(y: Any, params: dict[str, Any]) -> Any:
+    """Take the labels of rows of weight 0 away, so that other rows are not scaled by them.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels.
+    params : dict
+        Further parameters of ``fit``, ``sample_weight`` among them or not.
+
+    Returns
+    -------
+    y : array-like of shape (n_samples,)
+        A Series stays a Series, with its attrs.
+    """
+    for name, weight in params.items():
+        if weight is None or not is_named(name, "sample_weight"):
+            continue
+        without = np.asarray(weight) == 0
+        # What has another shape, the regressor refuses.
+        if without.shape == np.shape(y) and without.any():
+            is_series = isinstance(y, pd.Series)
+            y = y.where(~without) if is_series else np.where(without, np.nan, y)
+    return y
 
 
 def _warn_of_hidden_rows(regressor: Any) -> None:

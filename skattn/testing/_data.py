@@ -94,7 +94,10 @@ def small(estimator: SequenceRegressor, **settings: Any) -> SequenceRegressor:
             f"parameters of the class; it has {sorted(given)}."
         )
     allowed = {name: value for name, value in settings.items() if name in given}
-    return model.set_params(**{**chosen, **allowed})
+    settings = {**chosen, **allowed}
+    if given["batch"] == "rows":
+        settings.pop("days_per_batch", None)
+    return model.set_params(**settings)
 
 
 def _equal(value: Any, default: Any) -> bool:

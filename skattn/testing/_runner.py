@@ -30,6 +30,9 @@ Check = Callable[[SequenceRegressor], None]
 # Epochs of scikit-learn's checks, and of the one that scores the fit: most models need the first
 # number.
 EPOCHS, SCORED, SCORED_EPOCHS = 5, "check_regressors_train", (30, 120)
+# scikit-learn wants the weights of rows to equal repeated rows to 1e-7, which takes double
+# precision, and batches of all rows.
+WEIGHED = "check_sample_weight_equivalence_on_dense_data"
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,10 @@ class ScikitLearnCheck:
         with warnings.catch_warnings():
             # scikit-learn's data has no days.
             warnings.filterwarnings("ignore", ".*looks across the stocks of a day", UserWarning)
+            if self.check.func.__name__ == WEIGHED:
+                model = small(estimator, max_epochs=EPOCHS, batch_size=1024)
+                self.check(model.set_params(precision="float64"))
+                return
             if self.check.func.__name__ != SCORED:
                 self.check(small(estimator, max_epochs=EPOCHS, batch_size=64))
                 return

@@ -8,9 +8,9 @@ from skattn.training.device import pick_device
 from skattn.training.digest import FitIdentity
 from skattn.training.fit import hold_out, make_net, run_epochs, trainable
 from skattn.training.holdout import chronological_holdout
-from skattn.training.losses import LOSSES, MaskedLoss
+from skattn.training.losses import DAY_LOSSES, LOSSES, MaskedLoss
 from skattn.training.module import ModuleContract, read_contract
-from skattn.training.net import OPTIMIZERS, SequenceNet
+from skattn.training.net import OPTIMIZERS, SequenceNet, dtype_of
 from skattn.training.parameters import TrainingParameters, select_training_parameters
 from skattn.training.predict import attention_maps, predict_rows
 from skattn.training.samples import FitData, Samples
@@ -18,15 +18,17 @@ from skattn.training.seeding import draw_seed, lending, seeded
 from skattn.training.side_inputs import SideInputs, check_side_inputs
 from skattn.training.validation import (
     check_finite,
+    check_weights,
     make_samples,
     refuse_flat_windows,
-    to_float32,
+    to_floats,
     warn_of_features,
     warn_of_lost_index,
 )
 from skattn.training.weights import freeze_parameters, load_weights
 
 __all__ = [
+    "DAY_LOSSES",
     "LOSSES",
     "MONITORS",
     "OPTIMIZERS",
@@ -46,8 +48,10 @@ __all__ = [
     "best_epoch",
     "check_finite",
     "check_side_inputs",
+    "check_weights",
     "chronological_holdout",
     "draw_seed",
+    "dtype_of",
     "freeze_parameters",
     "hold_out",
     "lending",
@@ -62,7 +66,7 @@ __all__ = [
     "run_epochs",
     "seeded",
     "select_training_parameters",
-    "to_float32",
+    "to_floats",
     "trainable",
     "warn_of_features",
     "warn_of_lost_index",

@@ -68,7 +68,7 @@ def _compute(net: SequenceNet, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     net.module_.eval()
     tensors = {name: torch.from_numpy(values).to(net.device) for name, values in inputs.items()}
     with torch.inference_mode(), _generators_stay(net):
-        return net.compute(**tensors).float().cpu().numpy()
+        return net.compute(**tensors).cpu().numpy()
 
 
 def row_bits_differ(net: SequenceNet, samples: Samples) -> bool:

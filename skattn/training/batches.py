@@ -13,7 +13,7 @@ from skattn.parameters import shown
 from skattn.training.samples import Samples, gather
 from skattn.training.side_inputs import SideInputs
 
-Batch = tuple[Any, torch.Tensor]
+Batch = tuple[Any, Any]
 
 
 class Batches:
@@ -60,10 +60,15 @@ class Batches:
 
     def batch_of(self, rows: Any) -> Batch:
         """Take some rows as tensors: windows (B, T, F), or a dict with them, and labels (B,)."""
-        y = torch.from_numpy(self.samples.y[rows])
+        targets = {"y": torch.from_numpy(self.samples.y[rows])}
+        if self.samples.weight is not None:
+            targets["weight"] = torch.from_numpy(self.samples.weight[rows])
+        return self._windows_of(rows), _as_targets(targets)
+
+    def _windows_of(self, rows: Any) -> Any:
         inputs = look_up(self.samples, rows, self.side_inputs)
         tensors = {name: torch.from_numpy(values) for name, values in inputs.items()}
-        return (tensors if len(tensors) > 1 else tensors["x"]), y
+        return tensors if len(tensors) > 1 else tensors["x"]
 
     def _order(self, n: int) -> np.ndarray | None:
         if self.seed is None:
@@ -73,12 +78,11 @@ class Batches:
         return order
 
 
-class DayBatches(Batches):
-    """Iterates over whole days, for modules that look across stocks.
+class RowsOfDays(Batches):
+    """Iterates over whole days of rows that do not see each other, for losses that compare them.
 
-    A batch is ``({"x": (D, S, T, F), "present": (D, S), ...}, y: (D, S))`` for D days of at most S
-    stocks. A day with fewer stocks is filled up with rows that are not present: zeros, without a
-    label. ``batch_size`` counts days.
+    A batch is ``(windows (B, T, F), {"y": (B,), "day": (B,), ...})`` for the B rows of some days.
+    ``batch_size`` counts days.
     """
 
     def __init__(
@@ -100,6 +104,26 @@ class DayBatches(Batches):
             yield self.batch_of(days[first : first + self.batch_size])
 
     def batch_of(self, rows: list[np.ndarray]) -> Batch:
+        """Take some days, each given by its rows."""
+        joined = np.concatenate(rows)
+        windows, targets = super().batch_of(joined)
+        targets = targets if isinstance(targets, dict) else {"y": targets}
+        day = np.repeat(np.arange(len(rows)), [len(day) for day in rows])
+        return windows, {**targets, "day": torch.from_numpy(day)}
+
+
+class DayBatches(RowsOfDays):
+    """Iterates over whole days, for modules that look across stocks.
+
+    A batch is ``({"x": (D, S, T, F), "present": (D, S), ...}, y: (D, S))`` for D days of at most S
+    stocks. A day with fewer stocks is filled up with rows that are not present: zeros, without a
+    label. ``batch_size`` counts days. Where ``with_days``, the number of the day stands beside the
+    labels.
+    """
+
+    with_days = False
+
+    def batch_of(self, rows: list[np.ndarray]) -> Batch:
         """Lay some days, each given by its rows, out as tensors (D, S, ...)."""
         joined = np.concatenate(rows)
         sizes = np.array([len(day) for day in rows])
@@ -107,12 +131,22 @@ class DayBatches(Batches):
         inputs = look_up(self.samples, joined, self.side_inputs)
         padded = {name: _pad(values, present, 0) for name, values in inputs.items()}
         padded["present"] = torch.from_numpy(present)
-        return padded, _pad(self.samples.y[joined], present, np.nan)
+        targets = {"y": _pad(self.samples.y[joined], present, np.nan)}
+        if self.samples.weight is not None:
+            targets["weight"] = _pad(self.samples.weight[joined], present, 0)
+        if self.with_days:
+            targets["day"] = torch.arange(len(rows))[:, None].expand(present.shape)
+        return padded, _as_targets(targets)
+
+
+def _as_targets(targets: dict[str, torch.Tensor]) -> Any:
+    """Give labels alone as a tensor, and labels with weights or days as a dict."""
+    return targets if len(targets) > 1 else targets["y"]
 
 
 def look_up(samples: Samples, rows: Any, side_inputs: SideInputs) -> dict[str, np.ndarray]:
     """Give the windows of some rows, named "x", and what there is beside them."""
-    x = gather(samples.X, rows)
+    x = gather(samples.X, rows, samples.y.dtype)
     if not side_inputs.names:
         return {"x": x}
     instruments = None if samples.instruments is None else samples.instruments[rows]
@@ -123,16 +157,18 @@ def look_up(samples: Samples, rows: Any, side_inputs: SideInputs) -> dict[str, n
     return {
         "x": x,
         **{
-            name: _check_side_input(found.get(name), f"{where}: {name!r}", instruments, len(x))
+            name: _check_side_input(
+                found.get(name), f"{where}: {name!r}", instruments, len(x), samples.y.dtype
+            )
             for name in side_inputs.names
         },
     }
 
 
 def _check_side_input(
-    values: Any, name: str, instruments: pd.Index | None, n_rows: int
+    values: Any, name: str, instruments: pd.Index | None, n_rows: int, dtype: Any
 ) -> np.ndarray:
-    """Check one side input, and make it an array of its own with floats in float32."""
+    """Check one side input, and make it an array of its own, with floats as in the windows."""
     array = np.array(values)
     if array.dtype.kind not in "biuf" or array.ndim == 0 or len(array) != n_rows:
         got = "nothing" if values is None else f"dtype {array.dtype} and shape {array.shape}"
@@ -142,7 +178,7 @@ def _check_side_input(
         row = int(np.flatnonzero(~finite)[0])
         stock = "" if instruments is None else f" of instrument {shown(instruments[row])}"
         raise ValueError(f"{name} must be finite; got {array[row]} in row {row}{stock}.")
-    return array.astype(np.float32) if array.dtype.kind == "f" else array
+    return array.astype(dtype) if array.dtype.kind == "f" else array
 
 
 def _pad(values: np.ndarray, present: np.ndarray, fill: float) -> torch.Tensor:

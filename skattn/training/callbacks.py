@@ -95,7 +95,7 @@ class ValidScore(Callback):
         predicted, samples = np.concatenate(self.predicted_), dataset_valid
         self.predicted_ = []
         # Batches of days come in the order of the days, other batches in the order of the rows.
-        if net.contract.cross_sectional:
+        if net.contract.cross_sectional or net.by_days:
             samples = samples.rows(np.concatenate(samples.rows_by_day()))
         score = _SCORES[self.name](samples.y, predicted, days=samples.days)
         if np.isnan(score):

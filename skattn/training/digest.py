@@ -129,4 +129,4 @@ def _parts(samples: Samples) -> tuple:
     if instruments is not None:
         codes, unique = pd.factorize(instruments)
         names = codes, unique.tolist()
-    return windows, samples.y, None if days is None else days.asi8, names
+    return windows, samples.y, samples.weight, None if days is None else days.asi8, names

@@ -40,7 +40,6 @@ def make_net(
     *,
     device: str,
     seed: int,
-    days_per_batch: int = 1,
     old: SequenceNet | None = None,
 ) -> SequenceNet:
     """Make and initialize the net that trains a module.
@@ -57,8 +56,6 @@ def make_net(
         Device of torch.
     seed : int
         Of the order of the batches.
-    days_per_batch : int, default=1
-        Days in a batch, for a module that looks across stocks.
     old : SequenceNet, default=None
         Net of an earlier fit whose weights and history the new net goes on from.
 
@@ -81,11 +78,12 @@ def make_net(
                 "warm_start=True goes on from the weights of the last fit, but the parameters "
                 "of the architecture have changed since. Set them back, or warm_start=False."
             ) from error
+    loss = _make_loss(parameters)
     freeze_parameters(module, parameters.freeze)
     optimizer, decay = parameters.optimizer, parameters.weight_decay
     net = SequenceNet(
         module,
-        MaskedLoss(parameters.loss),
+        loss,
         optimizer=OPTIMIZERS[optimizer] if isinstance(optimizer, str) else optimizer,
         **({"optimizer__weight_decay": decay} if decay else {}),
         lr=parameters.lr,
@@ -98,7 +96,8 @@ def make_net(
         verbose=parameters.verbose,
         seed=seed,
         contract=contract,
-        days_per_batch=days_per_batch,
+        by_days=parameters.batch == "days",
+        days_per_batch=parameters.days_per_batch or 1,
         side_inputs=side_inputs,
     )
     net.initialize()
@@ -112,13 +111,31 @@ def make_net(
     return net
 
 
+def _make_loss(parameters: TrainingParameters) -> MaskedLoss:
+    """Make the loss, and check that batches are what it needs."""
+    loss = MaskedLoss(parameters.loss)
+    if parameters.batch == "rows":
+        if loss.needs_days:
+            raise ValueError(
+                f"loss={loss.name} compares the stocks of a day and needs batches of whole days: "
+                f"set batch='days' (and days_per_batch); got batch='rows'."
+            )
+        if parameters.days_per_batch is not None:
+            raise ValueError(
+                f"days_per_batch counts days, and batch='rows' takes rows, batch_size at a time: "
+                f"set batch='days', or leave days_per_batch=None; got "
+                f"{parameters.days_per_batch}."
+            )
+    return loss
+
+
 def hold_out(
     parameters: TrainingParameters,
+    net: SequenceNet,
     samples: Samples,
     valid: Samples | None,
     y: Any,
     *,
-    whole_days: bool,
     index: pd.Index | None = None,
 ) -> FitData:
     """Decide which rows are trained on, and which rows early stopping watches.
@@ -127,14 +144,14 @@ def hold_out(
     ----------
     parameters : TrainingParameters
         Checked.
+    net : SequenceNet
+        The net that is trained.
     samples : Samples
         The rows of X.
     valid : Samples or None
         The rows of X_val, where they were given.
     y : object
         The labels as they were given; ``attrs`` may tell how far they reach.
-    whole_days : bool
-        Whether unlabelled rows of a day stay as context, for modules that look across stocks.
     index : Index, default=None
         Index of the rows of X, by which a Series of last days is read.
 
@@ -149,7 +166,7 @@ def hold_out(
     """
     if valid is not None:
         _check_validation_days(samples, valid, parameters.purge, y, index)
-        data = FitData(trainable(samples, whole_days), trainable(valid, whole_days))
+        data = FitData(trainable(samples, net), trainable(valid, net))
     elif stops_early(parameters, samples.days is not None):
         masks = chronological_holdout(
             samples.days,
@@ -158,9 +175,9 @@ def hold_out(
             resolve_purge(parameters.purge, y),
             index,
         )
-        data = FitData(*(trainable(samples, whole_days, mask) for mask in masks))
+        data = FitData(*(trainable(samples, net, mask) for mask in masks))
     else:
-        data = FitData(trainable(samples, whole_days), None)
+        data = FitData(trainable(samples, net), None)
     if data.valid is not None and parameters.monitor != "valid_loss" and data.valid.days is None:
         raise ValueError(
             f"monitor={parameters.monitor!r} needs the trading days of the validation rows: give "
@@ -292,9 +309,38 @@ def _make_stopping(parameters: TrainingParameters) -> EarlyStopping:
     )
 
 
-def trainable(samples: Samples, whole_days: bool, rows: np.ndarray | None = None) -> Samples:
-    """Take the labelled rows; with ``whole_days`` all rows of the days that have a label."""
+def trainable(samples: Samples, net: SequenceNet, rows: np.ndarray | None = None) -> Samples:
+    """Take the labelled rows; where the module looks across stocks, all rows of their days.
+
+    Where the loss compares the stocks of a day, days on which all labels are equal are left out.
+
+    Parameters
+    ----------
+    samples : Samples
+        The rows.
+    net : SequenceNet
+        The net that they are for.
+    rows : ndarray of bool, shape (N,), default=None
+        Labelled rows to choose from. None: all.
+
+    Returns
+    -------
+    samples : Samples
+        With weights that are 1 on average.
+
+    Raises
+    ------
+    ValueError
+        No day has two labelled stocks with different labels, and the loss needs that.
+    """
     rows = samples.labelled() if rows is None else rows
-    if whole_days:
+    if net.criterion_.needs_days:
+        rows = rows & samples.rankable()
+        if not rows.any():
+            raise ValueError(
+                f"loss={net.criterion_.name} compares the stocks of a day, and no day to train on, "
+                f"or to hold out, has two labelled stocks with different labels."
+            )
+    if net.contract.cross_sectional:
         rows = samples.whole_days(rows)
-    return samples if rows.all() else samples.rows(rows)
+    return (samples if rows.all() else samples.rows(rows)).with_mean_weight_one()

@@ -6,13 +6,14 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from skorch import NeuralNet
 from skorch.callbacks import EpochTimer, PassthroughScoring, PrintLog
 from skorch.utils import to_tensor
 
 from skattn.kernels import by_rows
-from skattn.training.batches import Batches, DayBatches
+from skattn.training.batches import Batches, DayBatches, RowsOfDays
 from skattn.training.callbacks import StopTraining, ends_training
 from skattn.training.module import ModuleContract
 from skattn.training.samples import FitData, Samples
@@ -27,7 +28,12 @@ OPTIMIZERS: dict[str, type[torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 
-PRECISIONS = ("float32", "bf16")
+PRECISIONS = ("float32", "bf16", "float64")
+
+
+def dtype_of(precision: str) -> type:
+    """Give the type of windows, labels and predictions."""
+    return np.float64 if precision == "float64" else np.float32
 
 
 class SequenceNet(NeuralNet):
@@ -41,14 +47,16 @@ class SequenceNet(NeuralNet):
     ----------
     *args, **kwargs
         As skorch's NeuralNet.
-    precision : {"float32", "bf16"}, default="float32"
-        "bf16" runs the forward pass under autocast.
+    precision : {"float32", "bf16", "float64"}, default="float32"
+        "bf16" runs the forward pass under autocast; "float64" computes all in double precision.
     seed : int, default=0
         Seed of the order of the batches.
     contract : ModuleContract, default=ModuleContract()
         What the module declares.
+    by_days : bool, default=False
+        Whether batches are whole days, as they always are for a module that looks across stocks.
     days_per_batch : int, default=1
-        Days in a batch, for a module that looks across stocks.
+        Days in a batch of whole days.
     side_inputs : SideInputs, default=SideInputs()
         What the module gets beside the windows.
     """
@@ -61,6 +69,7 @@ class SequenceNet(NeuralNet):
         precision: str = "float32",
         seed: int = 0,
         contract: ModuleContract | None = None,
+        by_days: bool = False,
         days_per_batch: int = 1,
         side_inputs: SideInputs | None = None,
         **kwargs: Any,
@@ -69,6 +78,7 @@ class SequenceNet(NeuralNet):
         self.precision = precision
         self.seed = seed
         self.contract = contract or ModuleContract()
+        self.by_days = by_days
         self.days_per_batch = days_per_batch
         self.side_inputs = side_inputs or SideInputs()
 
@@ -112,8 +122,17 @@ class SequenceNet(NeuralNet):
         if self.contract.cross_sectional:
             # Where days are unknown each row is a day, and a batch has batch_size of these.
             size = self.batch_size if dataset.days is None else self.days_per_batch
-            return DayBatches(dataset, size, self.side_inputs, **shuffled)
+            batches = DayBatches(dataset, size, self.side_inputs, **shuffled)
+            batches.with_days = "day" in self.criterion_.takes
+            return batches
+        if self.by_days:
+            return RowsOfDays(dataset, self.days_per_batch, self.side_inputs, **shuffled)
         return Batches(dataset, self.batch_size, self.side_inputs, **shuffled)
+
+    @property
+    def dtype(self) -> type:
+        """Type of windows, labels and predictions."""
+        return dtype_of(self.precision)
 
     def torch_compile(self, module: torch.nn.Module, name: str) -> torch.nn.Module:
         """Compile the module in place."""
@@ -122,7 +141,7 @@ class SequenceNet(NeuralNet):
         return module
 
     def infer(self, x: Any, **fit_params: Any) -> torch.Tensor:
-        """Forward pass of a batch, in the precision asked for; float32 comes out."""
+        """Forward pass of a batch, in the precision asked for; float32 or float64 comes out."""
         x = to_tensor(x, device=self.device)
         inputs = dict(x) if isinstance(x, Mapping) else {"x": x}
         block_rows = self.contract.block_rows
@@ -138,7 +157,7 @@ class SequenceNet(NeuralNet):
     def compute(self, x: torch.Tensor, **beside: torch.Tensor) -> torch.Tensor:
         """Call the module on rows at once, in the precision asked for; compiled in training."""
         module = self.module_ if self.module_.training else self.module_.forward
-        if self.precision == "float32":
+        if self.precision != "bf16":
             return self._check_output(module(x, **beside), x)
         with torch.autocast(x.device.type, dtype=torch.bfloat16):
             return self._check_output(module(x, **beside), x).float()

@@ -14,14 +14,15 @@ from skorch.callbacks import Callback
 from skattn.labels import PURGE_BOUNDS
 from skattn.parameters import DeclaredParameters, parameter, parameters_of, shown
 from skattn.training.callbacks import MONITORS
-from skattn.training.losses import LOSSES
+from skattn.training.losses import DAY_LOSSES, LOSSES
 from skattn.training.net import OPTIMIZERS, PRECISIONS
 
 
 def _check_loss(loss: Any) -> None:
     if isinstance(loss, type):
         raise ValueError(
-            f"loss must be one of {sorted(LOSSES)} or a callable of predictions and labels; got "
+            f"loss must be one of {[*LOSSES, *DAY_LOSSES]} or a callable of predictions and "
+            f"labels; got "
             f"the class {loss.__name__}: pass an instance, {loss.__name__}()."
         )
 
@@ -53,15 +54,20 @@ def _check_callbacks(callbacks: Any) -> None:
 class TrainingParameters(DeclaredParameters):
     """What training is told: every parameter that does not belong to one architecture."""
 
-    loss: str | Callable[[torch.Tensor, torch.Tensor], torch.Tensor] = parameter(
+    loss: str | Callable[..., torch.Tensor] = parameter(
         "mse",
-        one_of=tuple(LOSSES),
+        one_of=(*LOSSES, *DAY_LOSSES),
         instance_of=Callable,  # type: ignore[arg-type]
         words="a callable",
         check=_check_loss,
         doc="""
-            Function that training minimises over the labelled rows of a batch. A callable takes
-            the predictions and the labels, tensors of shape (B,), and returns a scalar tensor.""",
+            Function that training minimises over the labelled rows of a batch. "ic", "ccc" and
+            "listnet" compare the stocks of a day (see :mod:`skattn.losses`) and need
+            ``batch="days"``; days with nothing to rank are left out. A callable takes the
+            predictions and the labels, tensors of shape (B,), and returns a scalar tensor. Where it
+            has a parameter ``day``, it also gets the number of each row's day in the batch; where
+            it has a parameter ``weight``, the rows' weights, or None:
+            ``loss(predicted, label, *, day, weight)``.""",
     )
     optimizer: str | type[torch.optim.Optimizer] = parameter(
         "adam",
@@ -76,7 +82,21 @@ class TrainingParameters(DeclaredParameters):
     batch_size: int = parameter(
         800,
         at_least=1,
-        doc="Rows a training step. The last batch of an epoch may be smaller; it is not dropped.",
+        doc="""
+            Rows a training step, for ``batch="rows"``. The last batch of an epoch may be smaller;
+            it is not dropped.""",
+    )
+    batch: str = parameter(
+        "rows",
+        one_of=("rows", "days"),
+        doc="""
+            What a training step takes: shuffled rows, or whole days in shuffled order, which losses
+            that compare the stocks of a day need.""",
+    )
+    days_per_batch: int | None = parameter(
+        None,
+        at_least=1,
+        doc='Days a training step, for ``batch="days"``. None: one day.',
     )
     max_epochs: int = parameter(
         200, at_least=1, doc="Largest number of passes over the training rows."
@@ -173,7 +193,9 @@ class TrainingParameters(DeclaredParameters):
     precision: str = parameter(
         "float32",
         one_of=PRECISIONS,
-        doc='"bf16" runs the forward pass in bfloat16 where that is safe (torch autocast).',
+        doc="""
+            "bf16" runs the forward pass in bfloat16 where that is safe (torch autocast). "float64"
+            computes all in double precision, several times slower, and predicts in it.""",
     )
     compile: bool = parameter(
         False,

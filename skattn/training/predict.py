@@ -151,7 +151,8 @@ def _by_day(net: SequenceNet, samples: Samples, function: Function) -> dict[str,
     joined = {}
     for name in parts[0]:
         widest = np.max([part[name].shape[1:] for part in parts], axis=0)
-        joined[name] = np.full((len(samples), *widest.astype(int)), np.nan, dtype=np.float32)
+        shape = (len(samples), *widest.astype(int))
+        joined[name] = np.full(shape, np.nan, dtype=parts[0][name].dtype)
         for rows, part in zip(batches.days, parts, strict=True):
             values = part[name]
             fill = [(0, 0), *((0, w - n) for w, n in zip(widest, values.shape[1:], strict=True))]
@@ -160,4 +161,4 @@ def _by_day(net: SequenceNet, samples: Samples, function: Function) -> dict[str,
 
 
 def _to_numpy(values: torch.Tensor) -> np.ndarray:
-    return values.float().cpu().numpy()
+    return (values if values.dtype == torch.float64 else values.float()).cpu().numpy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,8 @@ class Samples:
         Trading day of each row, where it is known.
     instruments : Index of length N, default=None
         Stock of each row, where it is known.
+    weight : ndarray of shape (N,), default=None
+        Weight of each row in the loss. None: all weigh the same. A row of weight 0 has no label.
     """
 
     def __init__(
@@ -31,11 +33,13 @@ class Samples:
         y: np.ndarray,
         days: pd.DatetimeIndex | None = None,
         instruments: pd.Index | None = None,
+        weight: np.ndarray | None = None,
     ) -> None:
         self.X = X
         self.y = y
         self.days = days
         self.instruments = instruments
+        self.weight = weight
 
     def __len__(self) -> int:
         return len(self.y)
@@ -47,11 +51,31 @@ class Samples:
             self.y[rows],
             None if self.days is None else self.days[rows],
             None if self.instruments is None else self.instruments[rows],
+            None if self.weight is None else self.weight[rows],
         )
+
+    def with_mean_weight_one(self) -> Samples:
+        """Scale the weights, so that those of the labelled rows are 1 on average.
+
+        The loss of a batch is then the mean of weight times loss over the batch's rows: a batch of
+        light rows moves the weights of the module less than one of heavy rows.
+        """
+        if self.weight is None:
+            return self
+        weight = self.weight / self.weight[self.labelled()].mean()
+        return Samples(self.X, self.y, self.days, self.instruments, weight)
 
     def labelled(self) -> np.ndarray:
         """Mask of the rows that have a label."""
         return ~np.isnan(self.y)
+
+    def rankable(self) -> np.ndarray:
+        """Mask of the rows that have a label, on days on which labels differ."""
+        labelled, day = self.labelled(), self.day_codes()
+        low, high = np.full((2, day.max(initial=-1) + 1), [[np.inf], [-np.inf]])
+        np.minimum.at(low, day[labelled], self.y[labelled])
+        np.maximum.at(high, day[labelled], self.y[labelled])
+        return labelled & (high > low)[day]
 
     def day_codes(self) -> np.ndarray:
         """Number the day of each row; where days are unknown each row is a day of its own."""
@@ -85,8 +109,10 @@ class FitData(NamedTuple):
     valid: Samples | None
 
 
-def gather(X: WindowArray | np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
-    """Take some windows as a new float32 array (B, T, F)."""
+def gather(
+    X: WindowArray | np.ndarray, rows: np.ndarray | slice, dtype: Any = np.float32
+) -> np.ndarray:
+    """Take some windows as a new array (B, T, F)."""
     if isinstance(X, WindowArray):
-        return X.gather(rows).astype(np.float32, copy=False)
+        return X.gather(rows).astype(dtype, copy=False)
     return X[rows].copy() if isinstance(rows, slice) else X.take(rows, axis=0)

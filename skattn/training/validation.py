@@ -10,7 +10,7 @@ import pandas as pd
 from skattn.labels import check_labels
 from skattn.panel import WindowArray, align_y, days_of, instruments_of
 from skattn.panel.internal import OHLCV_FIELDS
-from skattn.parameters import as_array, check_lengths
+from skattn.parameters import as_array, check_lengths, check_numbers
 from skattn.training.samples import Samples, gather
 from skattn.utils import warn_user
 
@@ -27,13 +27,15 @@ def make_samples(
     *,
     days: Any = None,
     instruments: Any = None,
+    sample_weight: Any = None,
+    dtype: type = np.float32,
     suffix: str = "",
 ) -> Samples:
     """Check labels, days and instruments of checked windows.
 
     Parameters
     ----------
-    windows : WindowArray or ndarray of shape (N, T, F), float32
+    windows : WindowArray or ndarray of shape (N, T, F)
         The windows of X.
     X : object
         What the user passed; its index may know days and instruments.
@@ -41,6 +43,10 @@ def make_samples(
         Labels. None: unknown, as in prediction; windows are not looked at then.
     days, instruments : array-like of shape (N,), default=None
         As the user passed them. None: from the index of X, else of y.
+    sample_weight : array-like of shape (N,), default=None
+        Weights of the rows, at least 0. A row of weight 0 counts as a row without a label.
+    dtype : type, default=numpy.float32
+        Type of the labels, in which windows are computed, too.
     suffix : str, default=""
         End of the names of X and y in errors, as "_val".
 
@@ -53,22 +59,64 @@ def make_samples(
     ------
     ValueError, TypeError
         Lengths differ, X and another argument have different rows, a value of X is missing or
-        infinite, or a label is infinite, no number, or too large for float32.
+        infinite, a label is infinite, no number, or too large for float32, or a weight is negative,
+        missing or infinite.
     """
     for name, given in (("days", days), ("instruments", instruments)):
         align_y(X, given, names=(f"X{suffix}", name))
     if y is None:
         check_lengths({"X": windows}, days=days, instruments=instruments)
-        unknown = np.full(len(windows), np.nan, dtype=np.float32)
+        unknown: np.ndarray = np.full(len(windows), np.nan, dtype=dtype)
         return Samples(windows, unknown, *_days_and_instruments(days, instruments, X))
     required = {f"X{suffix}": windows, f"y{suffix}": y}
     check_lengths(required, days=days, instruments=instruments)
     align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
-    labels = to_float32(check_labels(y, f"y{suffix}", warn=True), f"y{suffix}")
+    labels = to_floats(check_labels(y, f"y{suffix}", warn=True), f"y{suffix}", dtype)
+    weight: np.ndarray | None = None
+    if sample_weight is not None:
+        weight = check_weights(sample_weight, len(windows), X, y).astype(dtype)
+        labels = np.where(weight > 0, labels, np.nan).astype(dtype)
+        if np.isnan(labels).all():
+            raise ValueError("sample_weight is 0 in all rows that have a label.")
     for first in range(0, len(windows), CHUNK):
         rows = slice(first, first + CHUNK)
         check_finite(gather(windows, rows), windows, rows, f"X{suffix}")
-    return Samples(windows, labels, *_days_and_instruments(days, instruments, X, y))
+    return Samples(windows, labels, *_days_and_instruments(days, instruments, X, y), weight)
+
+
+def check_weights(sample_weight: Any, n_rows: int, *carriers: Any) -> np.ndarray:
+    """Check the weights of some rows.
+
+    Parameters
+    ----------
+    sample_weight : array-like of shape (N,)
+        Weights, at least 0.
+    n_rows : int
+        Number of rows N.
+    *carriers : object
+        X and y, whose index has to be that of the weights, where both have one.
+
+    Returns
+    -------
+    weight : ndarray of shape (N,), float64
+    """
+    for name, carrier in zip("Xy", carriers, strict=False):
+        align_y(carrier, sample_weight, names=(name, "sample_weight"))
+    weight = check_numbers("sample_weight", sample_weight)
+    if len(weight) != n_rows:
+        raise ValueError(
+            f"sample_weight.shape == {weight.shape}, expected {(n_rows,)}: it must have a weight "
+            f"for each of the {n_rows} rows."
+        )
+    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    if len(bad):
+        raise ValueError(
+            f"sample_weight must be finite and at least 0; got {weight[bad[0]]} in row {bad[0]} "
+            f"({len(bad)} of {n_rows} rows)."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is 0 in all rows: no row is left to train on.")
+    return weight
 
 
 def _days_and_instruments(
@@ -93,8 +141,8 @@ def _days_and_instruments(
     return known_days, next((found for found in known if found is not None), None)
 
 
-def to_float32(labels: np.ndarray, name: str) -> np.ndarray:
-    """Convert labels to float32, and raise where a label is too large for it."""
+def to_floats(labels: np.ndarray, name: str, dtype: type = np.float32) -> np.ndarray:
+    """Convert labels, and raise where a label is too large for float32."""
     with np.errstate(over="ignore"):
         single = labels.astype(np.float32)
     too_large = np.flatnonzero(np.isinf(single))
@@ -103,7 +151,7 @@ def to_float32(labels: np.ndarray, name: str) -> np.ndarray:
             f"Input {name} contains infinity or a value too large for dtype('float32'), first at "
             f"row {too_large[0]}."
         )
-    return single
+    return labels.astype(dtype, copy=False)
 
 
 def refuse_flat_windows(X: pd.DataFrame, name: str) -> None:
