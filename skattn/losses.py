@@ -117,9 +117,10 @@ def listnet(
     r"""Mean over days of the cross-entropy of ListNet: who is first among the day's stocks.
 
     The labels of a day are standardised to z, and give each stock the chance :math:`w e^z / \sum w
-    e^z` of being first; predictions give it :math:`w e^p / \sum w e^p`. The loss is the
-    cross-entropy of the second from the first. It attends to the top of the day more than
-    :func:`ic` does, and depends on the scale of predictions, not on their level.
+    e^z` of being first; predictions give it :math:`e^p / \sum w e^p`, where the day's weights w are
+    1 on average. The loss is the cross-entropy of the second from the first. It attends to the top
+    of the day more than :func:`ic` does, and depends on the scale of predictions, not on their
+    level.
 
     Parameters
     ----------
@@ -146,7 +147,8 @@ def listnet(
     days = _lay_out(predicted, label, day, weight)
     y = days.moments(days.label)
     z = y.centred / torch.where(days.counts, y.variance, 1.0).sqrt()[:, None]
-    log_weight = torch.where(days.there, days.weight, 1.0).log()
+    weight = days.weight / days.mean_weight[:, None]
+    log_weight = torch.where(days.there, weight, 1.0).log()
     absent = torch.finfo(predicted.dtype).min
     targets = torch.where(days.there, z + log_weight, absent).softmax(dim=1)
     scores = torch.where(days.there, days.predicted, 0.0)
@@ -170,6 +172,11 @@ class _Days(NamedTuple):
     there: torch.Tensor
     counts: torch.Tensor  # (D,) of bool: whether there is something to rank on the day
 
+    @property
+    def mean_weight(self) -> torch.Tensor:
+        """Mean weight of each day's stocks."""
+        return self.weight.sum(dim=1) / self.there.sum(dim=1)
+
     def mean(self, values: torch.Tensor) -> torch.Tensor:
         """Weighted mean of each day."""
         return (self.weight * values).sum(dim=1) / self.weight.sum(dim=1)
@@ -184,8 +191,7 @@ class _Days(NamedTuple):
         """Average over the days that count, by the mean weight of their stocks."""
         if not bool(self.counts.any()):
             return 0.0 * predicted.sum()
-        weight = self.weight.sum(dim=1) / self.there.sum(dim=1)
-        return (weight * of_day)[self.counts].mean()
+        return (self.mean_weight * of_day)[self.counts].mean()
 
 
 def _lay_out(

@@ -96,9 +96,9 @@ def _read(index: Any) -> tuple[pd.Index, pd.DatetimeIndex]:
     """Read the index and the days of some rows."""
     found = index if isinstance(index, pd.Index) else index_of(index)
     has_days = isinstance(found, pd.DatetimeIndex) or "datetime" in getattr(found, "names", ())
-    if found is None or not has_days or not len(found):
+    if found is None or not has_days or not len(found) or [*found.names].count("datetime") > 1:
         raise InvalidParameterError(
-            f"index must be an Index with a level 'datetime', or rows that have one; got "
+            f"index must be an Index with one level 'datetime', or rows that have one; got "
             f"{shown(index)}."
         )
     days = days_of(found)

@@ -57,6 +57,15 @@ class ValueClipping(Callback):
         torch.nn.utils.clip_grad_value_((p for _, p in named_parameters), self.clip_value)
 
 
+class WeighByDays(Callback):
+    """Let a batch count by its days in the loss of an epoch, where skorch counts its rows."""
+
+    def on_batch_end(self, net: Any, batch: Batch, training: bool, **kwargs: Any) -> None:
+        """Record the number of days in the place of the number of rows."""
+        n_days = int(batch[1]["day"].max()) + 1
+        net.history.record_batch(f"{'train' if training else 'valid'}_batch_size", n_days)
+
+
 class FiniteLoss(Callback):
     """Raise an error where training has diverged."""
 

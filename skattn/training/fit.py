@@ -20,6 +20,7 @@ from skattn.training.callbacks import (
     StopTraining,
     ValidScore,
     ValueClipping,
+    WeighByDays,
 )
 from skattn.training.checkpoint import Checkpoint
 from skattn.training.holdout import chronological_holdout
@@ -89,7 +90,7 @@ def make_net(
         lr=parameters.lr,
         batch_size=parameters.batch_size,
         max_epochs=parameters.max_epochs,
-        callbacks=_make_callbacks(parameters),
+        callbacks=_make_callbacks(parameters, loss),
         device=device,
         precision=parameters.precision,
         compile=parameters.compile,
@@ -226,8 +227,10 @@ def _check_validation_days(
         )
 
 
-def _make_callbacks(parameters: TrainingParameters) -> list:
+def _make_callbacks(parameters: TrainingParameters, loss: MaskedLoss) -> list:
     callbacks: list = [FiniteLoss()]
+    if loss.needs_days:
+        callbacks.append(WeighByDays())
     if parameters.clip_value is not None:
         callbacks.append(ValueClipping(parameters.clip_value))
     return [*callbacks, *(parameters.callbacks or [])]

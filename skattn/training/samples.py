@@ -24,7 +24,8 @@ class Samples:
     instruments : Index of length N, default=None
         Stock of each row, where it is known.
     weight : ndarray of shape (N,), default=None
-        Weight of each row in the loss. None: all weigh the same. A row of weight 0 has no label.
+        Weight of each row in the loss, float64, or of the type of y once they are 1 on average.
+        None: all weigh the same. A row of weight 0 has no label.
     """
 
     def __init__(
@@ -62,7 +63,9 @@ class Samples:
         """
         if self.weight is None:
             return self
-        weight = self.weight / self.weight[self.labelled()].mean()
+        # By the largest first: a sum of large weights could overflow.
+        weight = self.weight / self.weight.max()
+        weight = (weight / weight[self.labelled()].mean()).astype(self.y.dtype)
         return Samples(self.X, self.y, self.days, self.instruments, weight)
 
     def labelled(self) -> np.ndarray:

@@ -74,7 +74,7 @@ def make_samples(
     labels = to_floats(check_labels(y, f"y{suffix}", warn=True), f"y{suffix}", dtype)
     weight: np.ndarray | None = None
     if sample_weight is not None:
-        weight = check_weights(sample_weight, len(windows), X, y).astype(dtype)
+        weight = check_weights(sample_weight, len(windows), X, y)
         labels = np.where(weight > 0, labels, np.nan).astype(dtype)
         if np.isnan(labels).all():
             raise ValueError("sample_weight is 0 in all rows that have a label.")

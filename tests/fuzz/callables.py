@@ -38,7 +38,7 @@ from public import public_modules
 from torch import nn
 
 import skattn
-from skattn import compose, datasets, labels, metrics, models, panel, plugins
+from skattn import compose, datasets, labels, metrics, models, panel, plugins, weights
 from skattn import model_selection as splits
 from skattn import preprocessing as steps
 from skattn import qlib as qlib_files
@@ -63,6 +63,10 @@ EXCUSED = {
     "skattn.cli.main": "a command, which gets texts; tests/cli holds its errors",
     "skattn.labels.label_ends": "called with what splitters and fits have checked",
     "skattn.labels.labelled_part": "called with what fits have checked",
+    **{
+        f"skattn.losses.{name}": "called in training, with tensors that it has made"
+        for name in ("ccc", "ic", "listnet")
+    },
     **{
         f"skattn.models.{name}": "a plain torch module, whose arguments the regressor has checked"
         for name in ("ALSTM", "GRU", "HIST", "LSTM", "SFM", "Transformer")
@@ -689,6 +693,26 @@ def model_cases() -> Iterator[Case]:
         {"X": ROWS, "y": LABELS},
     )
 
+    yield Case(
+        "skattn.GRURegressor",
+        "GRURegressor.fit(sample_weight)",
+        lambda sample_weight: small_gru().fit(cube(), series(), sample_weight),
+        data(sample_weight=lambda: np.ones(len(stocks()))),
+        {"sample_weight": "array"},
+    )
+
+    def by_days(loss, batch, days_per_batch):
+        chosen = {"loss": loss, "batch": batch, "days_per_batch": days_per_batch}
+        return small_gru(**chosen).fit(cube(), series())
+
+    yield Case(
+        "skattn.GRURegressor",
+        "GRURegressor.fit(batch=days)",
+        by_days,
+        data(loss="ic", batch="days", days_per_batch=2),
+        excused=frozenset({"loss-lambda"}),
+    )
+
     def score(**k):
         return fitted("gru").score(**k)
 
@@ -1023,6 +1047,22 @@ def other_cases() -> Iterator[Case]:
         {"concepts": "array"},
     )
     yield Case("skattn.base.SideInputs", "SideInputs", SideInputs, data())
+    yield Case(
+        "skattn.weights.time_decay",
+        "time_decay",
+        weights.time_decay,
+        data(index=series, half_life="5D"),
+        {"index": "series"},
+        {"index": ("trading day", "datetime", "level")},
+    )
+    yield Case(
+        "skattn.weights.by_day",
+        "by_day",
+        weights.by_day,
+        data(index=series),
+        {"index": "series"},
+        {"index": ("trading day", "datetime", "level")},
+    )
     yield Case(
         "skattn.ModelSpec",
         "ModelSpec",
