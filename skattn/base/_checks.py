@@ -15,6 +15,7 @@ from skattn.parameters import parameters_of
 from skattn.training import (
     Samples,
     SequenceNet,
+    copy_callback,
     make_samples,
     refuse_flat_windows,
     warn_of_features,
@@ -129,13 +130,16 @@ def check_takes_days(model: type, net: SequenceNet) -> None:
         )
 
 
-def check_callbacks_copy(estimator: BaseEstimator, error: Exception) -> None:
-    """Raise where ``clone`` failed because a callback cannot be copied."""
-    for callback in estimator.callbacks or ():
+def copy_callbacks(estimator: BaseEstimator) -> Any:
+    """Copy the callbacks for a clone, and say which of them cannot be copied."""
+    if not isinstance(estimator.callbacks, list):
+        return clone(estimator.callbacks, safe=False)
+    copies = []
+    for callback in estimator.callbacks:
         try:
-            clone(callback, safe=False)
-        except Exception:
-            name = type(callback).__name__
+            copies.append(copy_callback(callback))
+        except Exception as error:
+            name = type(callback[1] if isinstance(callback, tuple) else callback).__name__
             raise TypeError(
                 f"{type(estimator).__name__}: callbacks has a {name} that cannot be copied "
                 f"({type(error).__name__}: {error}), and searches and cross-validation copy the "
@@ -143,3 +147,4 @@ def check_callbacks_copy(estimator: BaseEstimator, error: Exception) -> None:
                 f"place of the object, or open files, connections and locks in on_train_begin. "
                 f"fit itself needs no copy: it uses the objects that it was given."
             ) from error
+    return copies

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -14,10 +15,10 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from skattn.base._checks import (
-    check_callbacks_copy,
     check_days,
     check_samples,
     check_windows,
+    copy_callbacks,
 )
 from skattn.base._epochs import epoch_hooks, fitted_attributes
 from skattn.base._html import SummaryHTML
@@ -377,11 +378,12 @@ class SequenceRegressor(
         return self.net_.module_
 
     def __sklearn_clone__(self) -> SequenceRegressor:
-        try:
-            return super().__sklearn_clone__()
-        except Exception as error:
-            check_callbacks_copy(self, error)
-            raise
+        # Callbacks are copied in a way of their own: copies share the trial that they report to.
+        bare = copy.copy(self)
+        bare.callbacks = None
+        cloned = super(SequenceRegressor, bare).__sklearn_clone__()
+        cloned.callbacks = copy_callbacks(self)
+        return cloned
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "net_")

@@ -60,6 +60,16 @@ class GRURegressor(LastStateRegressor):
     >>> model = GRURegressor(hidden_size=8, max_epochs=60, lr=0.01, random_state=0).fit(X, y)
     >>> bool(model.score(X, y) > 0.5)
     True
+
+    A schedule of the learning rate is a callback of skorch's:
+
+    >>> from skorch.callbacks import LRScheduler
+    >>> from torch.optim.lr_scheduler import StepLR
+    >>> halving = LRScheduler(StepLR, step_size=2, gamma=0.5)
+    >>> model.set_params(callbacks=[halving], max_epochs=4).fit(X, y).history_["lr"].tolist()
+    [0.01, 0.01, 0.005, 0.005]
+    >>> model.partial_fit(X, y).history_["lr"].tolist()
+    [0.01, 0.01, 0.005, 0.005, 0.0025]
     """
 
     def build_module(self, n_steps: int, n_features: int) -> GRU:

@@ -1,7 +1,7 @@
 """What one fit is: parameters, samples, batches, losses and the skorch net that runs them."""
 
 from skattn.training.batches import Batches, DayBatches
-from skattn.training.callbacks import MONITORS, EpochHooks, best_epoch
+from skattn.training.callbacks import MONITORS, EpochHooks, best_epoch, copy_callback
 from skattn.training.checkpoint import open_checkpoint
 from skattn.training.concepts import ConceptTable
 from skattn.training.device import pick_device
@@ -50,6 +50,7 @@ __all__ = [
     "check_side_inputs",
     "check_weights",
     "chronological_holdout",
+    "copy_callback",
     "draw_seed",
     "dtype_of",
     "freeze_parameters",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dis
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from skattn.metrics import ic_score, rank_ic_score
@@ -148,6 +150,50 @@ class EpochHooks(Callback):
     def _close(self, net: Any) -> bool:
         was_open, self.is_open_ = self.is_open_, False
         return was_open and bool(self.end(net))
+
+
+def is_of_optuna(value: Any) -> bool:
+    """Tell a trial or study of Optuna: where callbacks report to, which changes no bit of a fit.
+
+    Parameters
+    ----------
+    value : object
+        Attribute of a callback.
+
+    Returns
+    -------
+    is_of_optuna : bool
+    """
+    return any(kind.__module__.partition(".")[0] == "optuna" for kind in type(value).__mro__)
+
+
+def copy_callback(callback: Any) -> Any:
+    """Copy a callback as scikit-learn's clone does, but share the trial that it reports to.
+
+    Reports to a copy of a trial would be lost, and a trial's callback need not have a constructor
+    that clone can call.
+
+    Parameters
+    ----------
+    callback : Callback, class, or tuple of a name and one of these
+        Element of the parameter ``callbacks``.
+
+    Returns
+    -------
+    copied : object
+        Without what the callback learnt in a fit.
+    """
+    if isinstance(callback, tuple):
+        return tuple(map(copy_callback, callback))
+    known = vars(callback) if isinstance(callback, Callback) else {}
+    shared = {id(value): value for value in known.values() if is_of_optuna(value)}
+    if not shared:
+        return clone(callback, safe=False)
+    bare = copy.copy(callback)
+    for name in known:
+        if name.endswith("_"):
+            delattr(bare, name)
+    return copy.deepcopy(bare, shared)
 
 
 def ends_training(error: KeyboardInterrupt) -> bool:

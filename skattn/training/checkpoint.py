@@ -255,8 +255,6 @@ def _load_optimizer(net: SequenceNet, known: Any) -> None:
     for group, names in zip(optimizer.param_groups, needed, strict=True):
         lacking = sorted(names - set(group))
         _require(not lacking, f"its optimizer lacks {lacking}")
-        # The mark that schedulers look for before they get their own state.
-        group.setdefault("initial_lr", group["lr"])
     if type(optimizer) in OPTIMIZERS.values():
         trial = copy.deepcopy(optimizer)
         for group in trial.param_groups:

@@ -14,6 +14,7 @@ from joblib.hashing import NumpyHasher
 
 from skattn.panel import WindowArray
 from skattn.parameters import shown
+from skattn.training.callbacks import is_of_optuna
 from skattn.training.net import SequenceNet
 from skattn.training.samples import FitData, Samples
 
@@ -109,12 +110,13 @@ class _Hasher(NumpyHasher):
 
 
 def _settings_of(callback: Any) -> Any:
-    """Give what a callback was made with: what it collects is no part of the fit's identity."""
+    """Give what a callback was made with: what it collects or reports to is no part of the fit."""
     if isinstance(callback, tuple):
         return callback[0], _settings_of(callback[1])
     if isinstance(callback, type):
         return callback
-    return type(callback), callback.get_params(deep=False)
+    settings = callback.get_params(deep=False)
+    return type(callback), {k: value for k, value in settings.items() if not is_of_optuna(value)}
 
 
 def _parts(samples: Samples) -> tuple:

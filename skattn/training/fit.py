@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from torch import nn
 
 from skattn.labels import label_ends, labelled_part, resolve_purge
@@ -29,6 +29,7 @@ from skattn.training.module import read_contract
 from skattn.training.net import OPTIMIZERS, SequenceNet
 from skattn.training.parameters import TrainingParameters
 from skattn.training.samples import FitData, Samples
+from skattn.training.schedules import begin_training, keep_schedules
 from skattn.training.side_inputs import SideInputs
 from skattn.training.weights import freeze_parameters
 from skattn.utils import warn_user
@@ -106,9 +107,6 @@ def make_net(
     net.module = type(module)
     if old is not None:
         net.history = copy.deepcopy(old.history)
-        for group in net.optimizer_.param_groups:
-            # Schedulers of learning rates read this key where there is a history.
-            group.setdefault("initial_lr", group["lr"])
     return net
 
 
@@ -233,6 +231,8 @@ def _make_callbacks(parameters: TrainingParameters, loss: MaskedLoss) -> list:
         callbacks.append(WeighByDays())
     if parameters.clip_value is not None:
         callbacks.append(ValueClipping(parameters.clip_value))
+    if parameters.clip_norm is not None:
+        callbacks.append(GradientNormClipping(parameters.clip_norm))
     return [*callbacks, *(parameters.callbacks or [])]
 
 
@@ -269,15 +269,18 @@ def run_epochs(
     """
     if not net.history:
         refuse_mixed_rows(net, data.train)
-    own = [] if hooks is None else [hooks]
+    scores: list[Callback] = []
+    own: list[Callback] = [] if hooks is None else [hooks]
     if data.valid is not None and stops_early(parameters, True):
         own.insert(0, _make_stopping(parameters))
         if parameters.monitor != "valid_loss":
-            own.insert(0, ValidScore(parameters.monitor))
+            scores = [ValidScore(parameters.monitor)]
     lasting = net.callbacks_
-    net.callbacks_ = [*lasting, *((type(c).__name__, c.initialize()) for c in own)]
+    # The user's callbacks and the printed line read the score.
+    first = 1 + next(i for i, (_, c) in enumerate(lasting) if isinstance(c, FiniteLoss))
+    net.callbacks_ = [*lasting[:first], *_named(scores), *lasting[first:], *_named(own)]
     try:
-        net.notify("on_train_begin", X=data, y=None)
+        begin_training(net, data)
         with contextlib.suppress(StopTraining):
             if checkpoint is None:
                 net.fit_loop(data, epochs=epochs)
@@ -291,8 +294,13 @@ def run_epochs(
             )
         if net.row_bits_differ_ is None:
             net.row_bits_differ_ = row_bits_differ(net, data.train)
+        keep_schedules(net)
     finally:
         net.callbacks_ = lasting
+
+
+def _named(callbacks: list[Callback]) -> list[tuple[str, Callback]]:
+    return [(type(callback).__name__, callback.initialize()) for callback in callbacks]
 
 
 def stops_early(parameters: TrainingParameters, can_hold_out: bool) -> bool:

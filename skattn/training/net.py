@@ -17,6 +17,7 @@ from skattn.training.batches import Batches, DayBatches, RowsOfDays
 from skattn.training.callbacks import StopTraining, ends_training
 from skattn.training.module import ModuleContract
 from skattn.training.samples import FitData, Samples
+from skattn.training.schedules import explained
 from skattn.training.seeding import lending
 from skattn.training.side_inputs import SideInputs
 
@@ -62,6 +63,7 @@ class SequenceNet(NeuralNet):
     """
 
     row_bits_differ_: bool | None = None  # measured after training
+    schedules_: tuple = ()  # where the last training left the schedules of the learning rate
 
     def __init__(
         self,
@@ -101,7 +103,10 @@ class SequenceNet(NeuralNet):
         self.history.record("lr", float(self.optimizer_.param_groups[0]["lr"]))
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
-        """Call the callbacks; turn skorch's way to end training into StopTraining."""
+        """Call the callbacks; turn skorch's way to end training into StopTraining.
+
+        Other exceptions of the user's callbacks come out as they are.
+        """
         try:
             with lending():
                 super().notify(method_name, **kwargs)
@@ -109,6 +114,11 @@ class SequenceNet(NeuralNet):
             if ends_training(stop):
                 raise StopTraining from stop
             raise
+        except Exception as error:
+            clear = explained(error, self.history)
+            if clear is None:
+                raise
+            raise clear from error
 
     def get_split_datasets(
         self, X: FitData, y: None = None, **fit_params: Any

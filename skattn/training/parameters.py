@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 
 from skattn.labels import PURGE_BOUNDS
 from skattn.parameters import DeclaredParameters, parameter, parameters_of, shown
 from skattn.training.callbacks import MONITORS
 from skattn.training.losses import DAY_LOSSES, LOSSES
 from skattn.training.net import OPTIMIZERS, PRECISIONS
+from skattn.training.schedules import check_schedule
 
 
 def _check_loss(loss: Any) -> None:
@@ -49,6 +50,8 @@ def _check_callbacks(callbacks: Any) -> None:
                 f"callbacks must be skorch callbacks; got {shown(callback)}. (scikit-learn's are "
                 f"set with set_callbacks.)"
             )
+        if isinstance(found, LRScheduler):
+            check_schedule(found)
 
 
 class TrainingParameters(DeclaredParameters):
@@ -77,7 +80,11 @@ class TrainingParameters(DeclaredParameters):
         check=_check_optimizer,
         doc="Optimizer that updates the weights.",
     )
-    lr: float = parameter(1e-3, above=0, doc="Learning rate.")
+    lr: float = parameter(
+        1e-3,
+        above=0,
+        doc="Learning rate. For a schedule, give ``callbacks`` skorch's LRScheduler.",
+    )
     weight_decay: float = parameter(0.0, at_least=0, doc="The optimizer's weight decay.")
     batch_size: int = parameter(
         800,
@@ -105,8 +112,16 @@ class TrainingParameters(DeclaredParameters):
         3.0,
         above=0,
         doc="""
-            Every element of the gradients is clipped to [-clip_value, clip_value]. None: gradients
+            Every element of the gradients is clipped to [-clip_value, clip_value]. None: elements
             are not clipped.""",
+    )
+    clip_norm: float | None = parameter(
+        None,
+        above=0,
+        doc="""
+            The Euclidean norm of all gradients together is at most clip_norm: above it, they are
+            scaled down by one factor. None: the norm is not clipped. Elements are clipped first;
+            clip_value=None leaves the direction of the gradient as it is.""",
     )
     early_stopping: bool | str = parameter(
         "auto",
@@ -169,7 +184,8 @@ class TrainingParameters(DeclaredParameters):
             parameters and data. Functions and classes count by name there, so changed code needs
             another directory. With random_state=None the stored seed is used again. Of the
             callbacks, skorch's LRScheduler and EarlyStopping go on too; other callbacks begin
-            anew. ``partial_fit`` stores nothing.""",
+            anew. Trials of Optuna do not tell fits apart: a trial with the parameters of an earlier
+            one goes on from its epochs. ``partial_fit`` stores nothing.""",
     )
     warm_start: bool = parameter(
         False,
@@ -210,8 +226,13 @@ class TrainingParameters(DeclaredParameters):
         check=_check_callbacks,
         doc="""
             skorch callbacks that are called during training: objects, which ``fit`` uses as they
-            are, or classes, which ``fit`` makes objects of. Searches copy them. (scikit-learn's
-            callbacks are set with ``set_callbacks``.)""",
+            are, or classes, which ``fit`` makes objects of. Searches copy them. They read the
+            epoch in ``net.history[-1]``: "train_loss", and where there are validation rows
+            "valid_loss" and the ``monitor``. skorch's LRScheduler begins with each ``fit``, with
+            warm_start too; ``partial_fit`` goes on with its schedule. Optuna prunes by
+            ``optuna_integration.SkorchPruningCallback(trial, "valid_loss")``; copies of the
+            callback report to the trial itself. (scikit-learn's callbacks are set with
+            ``set_callbacks``.)""",
     )
     verbose: int | bool = parameter(0, at_least=0, doc="Above 0, a line is printed for each epoch.")
 
