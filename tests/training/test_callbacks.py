@@ -75,6 +75,8 @@ def test_what_cannot_be_copied_says_what_to_do_in_a_search(windows):
     model = small_alstm(max_epochs=1, callbacks=[EpochScoring(abs), Writes()], purge=2)
     with pytest.raises(TypeError, match=r"callbacks\b.*\bWrites\b.*lock.*on_train_begin"):
         clone(model)
+    with pytest.raises(TypeError, match=r"callbacks has a Writes\b"):
+        clone(small_alstm(callbacks=[("mine", Writes())]))
     search = GridSearchCV(model, {"lr": [0.1]}, cv=DailyTimeSeriesSplit(2, purge=2))
     with pytest.raises(TypeError, match=r"callbacks\b.*\bWrites\b"):
         search.fit(X, y)
@@ -87,6 +89,16 @@ def test_the_way_that_the_error_names_works(windows, given):
     model = small_alstm(max_epochs=1, callbacks=[given], purge=2)
     GridSearchCV(model, {"lr": [0.1]}, cv=DailyTimeSeriesSplit(2, purge=2)).fit(X, y)
     assert OpensLate.opened == 3
+
+
+@pytest.mark.parametrize("given", [None, [], [3], "loss", Callback(), (Callback,), {"a": 1}])
+def test_clone_leaves_it_to_fit_to_refuse(windows, given):
+    copied = clone(small_alstm(callbacks=given, purge=2))
+    assert type(copied.callbacks) is type(given)
+    if given is None or given == []:
+        return
+    with pytest.raises((TypeError, ValueError), match=r"callbacks must be"):
+        copied.fit(*windows)
 
 
 def test_other_parameters_that_cannot_be_copied_raise_as_ever(windows):
