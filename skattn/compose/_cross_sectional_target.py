@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, clone, is_regressor
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, is_regressor
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils import RegressorTags, Tags, get_tags
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skattn.compose._routing import is_named, known_predict_params, route
 from skattn.compose._scaled_label import scale_label
 from skattn.compose._unlabelled import drop_unlabelled, without_weightless
+from skattn.compose._warm_start import regressor_to_train
 from skattn.metrics import rank_ic_score
 from skattn.panel import align_y, days_of, instruments_of
 from skattn.parameters import (
@@ -25,7 +26,7 @@ from skattn.parameters import (
     shown,
 )
 from skattn.preprocessing import METHODS
-from skattn.utils import PanelRegressorTags, takes_unlabelled
+from skattn.utils import PanelRegressorTags, takes_unlabelled, warm_start_parameter
 
 
 class CrossSectionalTarget(
@@ -74,6 +75,9 @@ class CrossSectionalTarget(
     holds for its steps before the last step. Put steps that look at other rows before this
     estimator:
     ``make_pipeline(Alpha360(layout="columns"), ..., CrossSectionalTarget(Ridge()))``.
+
+    *Warm start.* ``fit`` trains a new clone, unless the regressor (or the last step of a Pipeline)
+    has ``warm_start=True``: a further ``fit`` then goes on from the last one.
 
     *Reach.* The scaled label keeps the ``attrs`` of y, so early stopping purges the right number of
     days.
@@ -150,7 +154,7 @@ class CrossSectionalTarget(
             raise ValueError(
                 "CrossSectionalTarget requires y to be passed, but the target y is None."
             )
-        regressor = clone(self.regressor)
+        regressor = regressor_to_train(self.regressor, getattr(self, "regressor_", None))
         takes_all = takes_unlabelled(regressor)
         label = scale_label(X, without_weightless(y, fit_params), days, method)
         for name, y_val in fit_params.items():
@@ -254,6 +258,10 @@ class CrossSectionalTarget(
         methods.add(caller="predict", callee="predict")
         router = MetadataRouter(owner=self).add_self_request(self)
         return router.add(regressor=self.regressor, method_mapping=methods)
+
+    def __skattn_warm_start__(self) -> str | None:
+        name = warm_start_parameter(self.regressor)
+        return None if name is None else f"regressor__{name}"
 
     def _sk_visual_block_(self) -> Any:
         """Show the regressor that was fitted in diagrams, as scikit-learn's searches do."""

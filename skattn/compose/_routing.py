@@ -32,7 +32,7 @@ def route(owner: Any, method: str, params: dict[str, Any], days: Any = None) -> 
     if get_config()["enable_metadata_routing"]:
         params = params if days is None else {**params, "days": days}
         return process_routing(owner, method, **params)["regressor"][method]
-    prefix, last = _last_step(owner.regressor)
+    prefix, last = last_step(owner.regressor)
     if days is not None and has_fit_parameter(last, "days"):
         params = {f"{prefix}days": days, **params}
     return params
@@ -43,7 +43,7 @@ def known_predict_params(owner: Any, **known: Any) -> dict[str, Any]:
     if get_config()["enable_metadata_routing"]:
         taken = get_routing_for_object(owner).consumes("predict", known)
     else:
-        taken = signature(_last_step(owner.regressor_)[1].predict).parameters
+        taken = signature(last_step(owner.regressor_)[1].predict).parameters
     return {k: v for k, v in known.items() if k in taken and v is not None}
 
 
@@ -52,7 +52,7 @@ def is_named(parameter: str, *names: str) -> bool:
     return parameter.rpartition("__")[2] in names
 
 
-def _last_step(regressor: Any) -> tuple[str, Any]:
+def last_step(regressor: Any) -> tuple[str, Any]:
     """Return the parameter prefix and the regressor, which may be the last step of a Pipeline."""
     prefix = ""
     while isinstance(regressor, Pipeline):

@@ -21,6 +21,7 @@ from skattn.utils._plotting import (
     split_axes,
 )
 from skattn.utils._tags import PanelRegressorTags, takes_unlabelled
+from skattn.utils._warm_start import warm_start_parameter
 from skattn.utils._warnings import warn_user
 
 __all__ = [
@@ -44,5 +45,6 @@ __all__ = [
     "size_in_points",
     "split_axes",
     "takes_unlabelled",
+    "warm_start_parameter",
     "warn_user",
 ]
