@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _check_method_params
 
-from skattn.compose._routing import is_named
 from skattn.preprocessing import PanelTransformer
-from skattn.utils import warn_user
+from skattn.utils import rows_of_params, warn_user
 
 
 def drop_unlabelled(
@@ -39,9 +37,7 @@ def drop_unlabelled(
         return X, label, params
     _warn_of_hidden_rows(regressor)
     rows = np.flatnonzero(~np.isnan(label))
-    # X_val and y_val hold other rows, even if their number equals the number of rows of X.
-    by_row = {k: v for k, v in params.items() if not is_named(k, "X_val", "y_val")}
-    params = {**params, **_check_method_params(X, by_row, rows)}
+    params = rows_of_params(X, params, rows)
     return _safe_indexing(X, rows), _safe_indexing(label, rows), params
 
 

@@ -27,13 +27,7 @@ def read_folds(folds: Iterable[Any], n_rows: int) -> list[RowFold]:
     """Read what a cross-validator yields, and check that each fold can give a signal."""
     read = []
     for number, fold in enumerate(folds):
-        try:
-            train, test = fold
-        except (TypeError, ValueError):
-            raise ValueError(
-                f"cv must yield pairs (train, test) of row positions; fold {number} is "
-                f"{shown(fold)}."
-            ) from None
+        train, test = pair_of(fold, number)
         rows = RowFold(
             _positions(train, n_rows, f"the training rows of fold {number}"),
             _positions(test, n_rows, f"the test rows of fold {number}"),
@@ -47,6 +41,17 @@ def read_folds(folds: Iterable[Any], n_rows: int) -> list[RowFold]:
     if not read:
         raise ValueError("cv must yield at least one fold; it yields none.")
     return read
+
+
+def pair_of(fold: Any, number: int) -> tuple[Any, Any]:
+    """Take a fold apart."""
+    try:
+        train, test = fold
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"cv must yield pairs (train, test) of row positions; fold {number} is {shown(fold)}."
+        ) from None
+    return train, test
 
 
 def check_tested_once(folds: list[RowFold], n_rows: int) -> None:
@@ -129,13 +134,13 @@ def _positions(rows: Any, n_rows: int, what: str) -> np.ndarray:
     array = as_array(f"cv, {what},", rows)
     if array.dtype.kind == "b" and array.shape == (n_rows,):
         array = np.flatnonzero(array)
+    if array.shape == (0,):
+        raise ValueError(f"cv must leave rows to train on and to test; {what} are none.")
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise ValueError(
             f"cv must yield row positions, integers of one dimension; {what} are {array.dtype} of "
             f"shape {array.shape}."
         )
-    if len(array) == 0:
-        raise ValueError(f"cv must leave rows to train on and to test; {what} are none.")
     if array.min() < 0 or array.max() >= n_rows:
         raise ValueError(
             f"cv must yield positions of the {n_rows} rows of X, from 0 to {n_rows - 1}; {what} go "

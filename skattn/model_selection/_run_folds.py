@@ -19,11 +19,11 @@ from sklearn.callback import (
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params
 
 from skattn.model_selection._rows import RowFold
 from skattn.panel import align_y
 from skattn.parameters import check_numbers
+from skattn.utils import rows_of_params
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,6 @@ def fit_and_predict(
     kind = getattr(predicted, "dtype", None)
     is_float = isinstance(kind, np.dtype) and kind.kind == "f"
     return numbers.astype(kind) if is_float else numbers, model if keep else None
-
-
-def rows_of_params(X: Any, params: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
-    """Take rows of the parameters that have a value for each row of X."""
-    # X_val and y_val hold other rows, even if their number equals the number of rows of X.
-    by_row = {k: v for k, v in params.items() if not k.endswith(("X_val", "y_val"))}
-    return {**params, **_check_method_params(X, by_row, rows)}
 
 
 def taken_by_predict(model: Any) -> Mapping[str, Parameter]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral
 from typing import Any, Literal, overload
 
@@ -16,7 +16,13 @@ from sklearn.utils import Bunch, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
 from skattn.model_selection._base import MAX_SPLITS
-from skattn.model_selection._rows import KnownRows, check_tested_once, find_rows, read_folds
+from skattn.model_selection._rows import (
+    KnownRows,
+    check_tested_once,
+    find_rows,
+    pair_of,
+    read_folds,
+)
 from skattn.model_selection._run_folds import CrossValSignal, FoldData
 from skattn.model_selection._walk_forward import DailyTimeSeriesSplit
 from skattn.model_selection._warm import order_in_time, warm_parameter
@@ -234,6 +240,9 @@ def _check_cv(cv: Any, y: Any) -> Any:
             f"cv must be an int, a cross-validator such as DailyTimeSeriesSplit(), or an iterable "
             f"of (train, test); got {shown(cv)}."
         )
+    if not hasattr(cv, "split") and isinstance(cv, Iterable):
+        # scikit-learn takes folds apart where no error could name them.
+        cv = [pair_of(fold, number) for number, fold in enumerate(cv)]
     return check_cv(cv, y)
 
 

@@ -20,6 +20,7 @@ from skattn.utils._plotting import (
     size_in_points,
     split_axes,
 )
+from skattn.utils._row_params import rows_of_params
 from skattn.utils._tags import PanelRegressorTags, takes_unlabelled
 from skattn.utils._warm_start import warm_start_parameter
 from skattn.utils._warnings import warn_user
@@ -38,6 +39,7 @@ __all__ = [
     "line_style",
     "plain",
     "round_up",
+    "rows_of_params",
     "set_label",
     "set_title",
     "shades",

@@ -21,6 +21,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -379,6 +380,80 @@ def test_pipeline_search_clone_and_pickle(market):
         clone(best)[-1].predict(market.ohlcv)
     scores = cross_val_score(pipeline, market.ohlcv, market.label, cv=cv, scoring=ic_scorer)
     assert np.isfinite(scores).all()
+
+
+def halves(windows):
+    X, y = windows
+    y.attrs["reach"] = 1
+    return (X[:100], y[:100]), (X[100:], y[100:])
+
+
+def ranked(X, y):
+    ranks = CrossSectionalScaler("rank").fit_transform(y.to_frame())["label"]
+    ranks.attrs = y.attrs
+    return X, ranks
+
+
+@pytest.mark.parametrize("wrap", [lambda model: model, make_pipeline, CrossSectionalTarget])
+def test_warm_start_goes_on(wrap, windows):
+    first, second = halves(windows)
+    target = CrossSectionalTarget(wrap(small_gru(warm_start=True))).fit(*first).fit(*second)
+    if wrap is CrossSectionalTarget:
+        # Ranks of ranks are ranks.
+        plain = small_gru(warm_start=True).fit(*ranked(*ranked(*first)))
+        plain.fit(*ranked(*ranked(*second)))
+    else:
+        plain = small_gru(warm_start=True).fit(*ranked(*first)).fit(*ranked(*second))
+    assert_array_equal(target.predict(second[0]), plain.predict(second[0]))
+    anew = CrossSectionalTarget(wrap(small_gru())).fit(*first).fit(*second)
+    assert_array_equal(
+        anew.predict(second[0]),
+        CrossSectionalTarget(wrap(small_gru())).fit(*second).predict(second[0]),
+    )
+    assert not np.array_equal(anew.predict(second[0]), target.predict(second[0]))
+
+
+def test_warm_start_takes_new_parameters(windows):
+    first, second = halves(windows)
+    target = CrossSectionalTarget(small_gru(warm_start=True)).fit(*first)
+    target.set_params(regressor__lr=0.05, method="zscore").fit(*second)
+    assert target.regressor_.lr == 0.05
+    other = CrossSectionalTarget(small_gru(warm_start=True)).fit(*first)
+    other.set_params(method="zscore").fit(*second)
+    assert not np.array_equal(other.predict(second[0]), target.predict(second[0]))
+    # Another regressor, or warm_start=False, begins anew.
+    for regressor in (ALSTMRegressor(hidden_size=2, max_epochs=1, warm_start=True), small_gru()):
+        regressor.set_params(random_state=0)
+        target.set_params(regressor=regressor).fit(*second)
+        anew = clone(target).fit(*second)
+        assert_array_equal(target.predict(second[0]), anew.predict(second[0]))
+
+
+def test_a_warm_start_that_fails_leaves_the_last_fit_whole(windows):
+    (X, y), second = halves(windows)
+    for regressor in (small_gru(warm_start=True), MLPRegressor(2, max_iter=2, warm_start=True)):
+        flat = X if isinstance(regressor, GRURegressor) else X[:, -1]
+        later = second[0] if isinstance(regressor, GRURegressor) else second[0][:, -1]
+        target = CrossSectionalTarget(regressor).fit(flat, y)
+        before = target.predict(flat)
+        with pytest.raises(ValueError, match="NaN|infinity"):
+            target.fit(np.where(later > 1, np.inf, later), second[1])
+        assert_array_equal(target.predict(flat), before)
+
+
+def test_instruments_as_an_index_with_unlabelled_rows(market):
+    """scikit-learn's _safe_indexing cannot take rows of an Index of texts."""
+    y = market.label
+    X = pd.DataFrame({"signal": market.signal}).fillna(0.0).to_numpy()
+    names = y.index.get_level_values("instrument")
+
+    class Names(Ridge):
+        def fit(self, X, y, instruments=None):
+            self.instruments_ = instruments
+            return super().fit(X, y)
+
+    target = CrossSectionalTarget(Names()).fit(X, y, instruments=names)
+    assert list(target.regressor_.instruments_) == list(names[y.notna()])
 
 
 def test_progress_bar_goes_through(windows, capsys):

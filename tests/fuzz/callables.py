@@ -35,6 +35,7 @@ from fuzz.data import (
 from fuzz.inspection_cases import inspection_cases
 from helpers import SECTORS
 from public import public_modules
+from sklearn.linear_model import Lasso, Ridge
 from torch import nn
 
 import skattn
@@ -578,6 +579,39 @@ def splitter_cases() -> Iterator[Case]:
         data(X=table, y=series, groups=days),
         {"X": "frame", "y": "series", "groups": "array"},
         {"X": (*ROWS, *DAYS), "y": LABELS, "groups": DAYS},
+    )
+    yield Case(
+        "skattn.model_selection.cross_val_signal",
+        "cross_val_signal",
+        splits.cross_val_signal,
+        data(
+            estimator=Ridge(),
+            X=table,
+            y=series,
+            groups=days,
+            cv=2,
+            refit="cold",
+            params=lambda: {"sample_weight": np.ones(len(stocks()))},
+            return_estimator=True,
+        ),
+        {"X": "frame", "y": "series", "groups": "array"},
+        {"X": (*ROWS, *DAYS), "y": (*LABELS, "sample"), "groups": DAYS},
+    )
+    yield Case(
+        "skattn.model_selection.cross_val_signal",
+        "cross_val_signal(warm)",
+        splits.cross_val_signal,
+        data(
+            estimator=Lasso(),
+            X=lambda: table().to_numpy(),
+            y=series,
+            cv=lambda: [(np.arange(6), np.arange(9, 12)), (np.arange(9), np.arange(12, 15))],
+            n_jobs=None,
+            refit="warm",
+            params=dict,
+        ),
+        {"X": "array", "y": "series"},
+        {"X": (*ROWS, *DAYS), "y": (*LABELS, *DAYS)},
     )
     yield Case(
         "skattn.model_selection.SplitDisplay",
