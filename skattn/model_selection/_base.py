@@ -174,9 +174,7 @@ class DailySplitter(DeclaredParameters, BaseCrossValidator):
 
     def _days(self, X: Any, y: Any, groups: Any) -> tuple[np.ndarray, pd.DatetimeIndex]:
         """Return each row's position in the calendar, and the calendar."""
-        for name, values in (("X", X), ("y", y), ("groups", groups)):
-            if values is not None and not (hasattr(values, "__len__") or hasattr(values, "shape")):
-                raise TypeError(f"{name} must have a row for each sample; got {shown(values)}.")
+        check_rows(X=X, y=y, groups=groups)
         X, y, groups = indexable(X, y, groups)
         try:
             days = days_of(groups, X, y)
@@ -233,6 +231,13 @@ def _labelled(y: Any) -> np.ndarray | None:
         return None if y is None else pd.DataFrame(from_tensor(y)).notna().to_numpy().any(axis=1)
     except (TypeError, ValueError):
         return None
+
+
+def check_rows(**given: Any) -> None:
+    """Raise if something given, by name, has no rows."""
+    for name, values in given.items():
+        if values is not None and not (hasattr(values, "__len__") or hasattr(values, "shape")):
+            raise TypeError(f"{name} must have a row for each sample; got {shown(values)}.")
 
 
 def rows_on(days: np.ndarray, day_of_row: np.ndarray, n_days: int) -> np.ndarray:

@@ -93,11 +93,10 @@ def find_rows(X: Any, y: Any, groups: Any, params: dict[str, Any], cv: Any) -> K
         if not name.endswith(("X_val", "y_val")):
             align_y(X, values, names=("X", f"params[{name!r}]"))
     given_days, instruments = (_given(params, name) for name in ("days", "instruments"))
-    if isinstance(cv, DailySplitter) and not routing:
-        if groups is None:
-            groups = given_days
-        elif given_days is None:
-            given_days = groups
+    if groups is None and isinstance(cv, DailySplitter) and not routing:
+        groups = given_days
+    if given_days is None:
+        given_days = _days_in(params.get("groups") if routing else groups, cv)
     check_consistent_length(X, given_days, instruments)
     days = days_of(given_days, X, y, required=False)
     for_predict = {"days": days, "instruments": instruments}
@@ -110,6 +109,16 @@ def find_rows(X: Any, y: Any, groups: Any, params: dict[str, Any], cv: Any) -> K
     for_predict = {k: np.asarray(v) for k, v in for_predict.items() if v is not None}
     index = _row_index(X, y, days, instruments)
     return KnownRows(index, days, groups, params, for_predict)
+
+
+def _days_in(groups: Any, cv: Any) -> Any:
+    """Give groups if they are days: with our splitters always, with others if they are dates."""
+    if groups is None or isinstance(cv, DailySplitter):
+        return groups
+    try:
+        return days_of(groups)
+    except (TypeError, ValueError):
+        return None
 
 
 def _row_index(X: Any, y: Any, days: pd.DatetimeIndex | None, instruments: Any) -> pd.Index:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from inspect import Parameter, signature
 from numbers import Integral
 from typing import Any, Literal, overload
 
@@ -15,7 +16,7 @@ from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 
-from skattn.model_selection._base import MAX_SPLITS
+from skattn.model_selection._base import MAX_SPLITS, check_rows
 from skattn.model_selection._rows import (
     KnownRows,
     check_tested_once,
@@ -26,7 +27,7 @@ from skattn.model_selection._rows import (
 from skattn.model_selection._run_folds import CrossValSignal, FoldData
 from skattn.model_selection._walk_forward import DailyTimeSeriesSplit
 from skattn.model_selection._warm import order_in_time, warm_parameter
-from skattn.parameters import check_value, shown
+from skattn.parameters import check_value, from_tensor, shown
 
 NAME = "signal"
 
@@ -183,8 +184,11 @@ def cross_val_signal(
     if not (params is None or isinstance(params, Mapping)):
         raise TypeError(f"params must be a dict of parameters of fit or None; got {shown(params)}.")
     warm = warm_parameter(estimator) if refit == "warm" else None
-    cv = _check_cv(cv, y)
-    X, y = indexable(X, y)
+    cv = _check_cv(cv)
+    if X is None:
+        raise TypeError("X must have a row for each sample; got None.")
+    check_rows(X=X, y=y, groups=groups)
+    X, y = indexable(from_tensor(X), from_tensor(y))
     rows = find_rows(X, y, groups, dict(params or {}), cv)
     split_params, data = _route(estimator, cv, X, y, rows)
     folds = read_folds(cv.split(X, y, **split_params), len(rows.index))
@@ -229,21 +233,41 @@ def _check_jobs(n_jobs: int | None) -> None:
         raise ValueError("n_jobs must not be 0; None means 1, and -1 all processors.")
 
 
-def _check_cv(cv: Any, y: Any) -> Any:
+def _check_cv(cv: Any) -> Any:
     if cv is None:
         return DailyTimeSeriesSplit()
     if isinstance(cv, Integral) and not isinstance(cv, bool):
         n_splits = check_value("cv", cv, "int", at_least=2, at_most=MAX_SPLITS)
         return DailyTimeSeriesSplit(n_splits)
-    if isinstance(cv, type | str | Mapping):
+    if not isinstance(cv, type) and hasattr(cv, "split") and hasattr(cv, "get_n_splits"):
+        return cv
+    try:
+        if isinstance(cv, str | bytes | Mapping):
+            raise TypeError
+        folds = list(cv)
+    except TypeError:
         raise TypeError(
             f"cv must be an int, a cross-validator such as DailyTimeSeriesSplit(), or an iterable "
             f"of (train, test); got {shown(cv)}."
+        ) from None
+    # scikit-learn takes folds apart where no error could name them.
+    return check_cv([pair_of(fold, number) for number, fold in enumerate(folds)])
+
+
+def _check_taken(estimator: Any, y: Any, params: dict[str, Any]) -> None:
+    """Raise if ``fit`` needs labels, or takes no parameter of a name.
+
+    Pipelines and wrappers check the names of what they pass on.
+    """
+    name, taken = f"{type(estimator).__name__}.fit", signature(estimator.fit).parameters
+    if y is None and "y" in taken and taken["y"].default is Parameter.empty:
+        raise TypeError(f"y must be the labels, which {name} needs; got None.")
+    unknown = [each for each in params if each not in taken]
+    if unknown and not any(each.kind is Parameter.VAR_KEYWORD for each in taken.values()):
+        raise TypeError(
+            f"params must be parameters of fit; {name} takes {', '.join(taken)}, and not "
+            f"{shown(unknown[0])}."
         )
-    if not hasattr(cv, "split") and isinstance(cv, Iterable):
-        # scikit-learn takes folds apart where no error could name them.
-        cv = [pair_of(fold, number) for number, fold in enumerate(cv)]
-    return check_cv(cv, y)
 
 
 def _route(
@@ -251,6 +275,7 @@ def _route(
 ) -> tuple[dict[str, Any], FoldData]:
     """Give the parameters of ``split``, and what fits and predictions get."""
     if not get_config()["enable_metadata_routing"]:
+        _check_taken(estimator, y, rows.params)
         groups = {} if rows.groups is None else {"groups": rows.groups}
         return groups, FoldData(X, y, rows.params, {}, rows.for_predict)
     methods = MethodMapping().add(caller="fit", callee="fit").add(caller="fit", callee="predict")

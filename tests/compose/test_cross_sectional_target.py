@@ -431,12 +431,15 @@ def test_warm_start_takes_new_parameters(windows):
 
 def test_a_warm_start_that_fails_leaves_the_last_fit_whole(windows):
     (X, y), second = halves(windows)
-    for regressor in (small_gru(warm_start=True), MLPRegressor(2, max_iter=2, warm_start=True)):
+    for regressor in (
+        small_gru(warm_start=True),
+        MLPRegressor(hidden_layer_sizes=2, max_iter=2, warm_start=True),
+    ):
         flat = X if isinstance(regressor, GRURegressor) else X[:, -1]
         later = second[0] if isinstance(regressor, GRURegressor) else second[0][:, -1]
         target = CrossSectionalTarget(regressor).fit(flat, y)
         before = target.predict(flat)
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             target.fit(np.where(later > 1, np.inf, later), second[1])
         assert_array_equal(target.predict(flat), before)
 

@@ -35,7 +35,6 @@ from fuzz.data import (
 from fuzz.inspection_cases import inspection_cases
 from helpers import SECTORS
 from public import public_modules
-from sklearn.linear_model import Lasso, Ridge
 from torch import nn
 
 import skattn
@@ -585,33 +584,40 @@ def splitter_cases() -> Iterator[Case]:
         "cross_val_signal",
         splits.cross_val_signal,
         data(
-            estimator=Ridge(),
-            X=table,
+            estimator=small_gru,
+            X=cube,
             y=series,
             groups=days,
             cv=2,
-            refit="cold",
-            params=lambda: {"sample_weight": np.ones(len(stocks()))},
+            params=lambda: {"days": days()},
             return_estimator=True,
         ),
-        {"X": "frame", "y": "series", "groups": "array"},
-        {"X": (*ROWS, *DAYS), "y": (*LABELS, "sample"), "groups": DAYS},
+        {"X": "array", "y": "series", "groups": "array"},
+        {
+            "X": (*ROWS, *DAYS),
+            "y": (*LABELS, "sample", "X"),
+            "groups": DAYS,
+            "cv": ("n_splits",),
+            "params": ("days",),
+        },
     )
     yield Case(
         "skattn.model_selection.cross_val_signal",
         "cross_val_signal(warm)",
         splits.cross_val_signal,
         data(
-            estimator=Lasso(),
-            X=lambda: table().to_numpy(),
+            estimator=lambda: compose.CrossSectionalTarget(small_gru()),
+            X=cube,
             y=series,
             cv=lambda: [(np.arange(6), np.arange(9, 12)), (np.arange(9), np.arange(12, 15))],
             n_jobs=None,
             refit="warm",
-            params=dict,
+            params=None,
         ),
         {"X": "array", "y": "series"},
-        {"X": (*ROWS, *DAYS), "y": (*LABELS, *DAYS)},
+        {"X": (*ROWS, *DAYS), "y": (*LABELS, *DAYS, "X"), "cv": ("n_splits",)},
+        # CrossSectionalTarget passes on what it does not know.
+        excused=frozenset({"params-{'a': 1}"}),
     )
     yield Case(
         "skattn.model_selection.SplitDisplay",

@@ -145,6 +145,11 @@ def test_estimators_and_rows_are_those_of_cross_validate(features) -> None:
     assert_series_equal(result.signal, pd.concat(again), check_exact=True)
 
 
+def test_more_jobs_than_folds(features) -> None:
+    alone = cross_val_signal(Ridge(), *features, cv=2)
+    assert_series_equal(cross_val_signal(Ridge(), *features, cv=2, n_jobs=10**6), alone)
+
+
 def test_an_int_walks_forward(features) -> None:
     X, y = features
     walk = cross_val_signal(Ridge(), X, y, cv=DailyTimeSeriesSplit(5))
@@ -240,7 +245,9 @@ def test_arrays_with_days_and_instruments(stock_days) -> None:
         routed.set_predict_request(days=True, instruments=True)
         splitter = clone(cv, safe=False).set_split_request(groups="days")
         found = cross_val_signal(routed, array, y.to_numpy(), cv=splitter, params=params)
+        by_group = cross_val_signal(Ridge(), array[:, -1], y, cv=cv, params={"groups": days})
     assert_series_equal(found, expected, check_exact=True)
+    assert_index_equal(by_group.index, expected.index)
 
 
 def test_arrays_of_which_less_is_known(features) -> None:
@@ -452,6 +459,10 @@ def test_warm_needs_days(features) -> None:
     days = pd.date_range("2024-01-01", periods=len(X))
     signal = cross_val_signal(Lasso(), X, y, cv=DailyTimeSeriesSplit(2), groups=days, refit="warm")
     assert signal.index.equals(days[-len(signal) :])
+    given = cross_val_signal(Lasso(), X, y, cv=folds, groups=days, refit="warm")
+    assert given.index.equals(days[100:150])
+    with pytest.raises(ValueError, match="days of X are not known"):
+        cross_val_signal(Lasso(), X, y, cv=folds, groups=np.arange(len(X)), refit="warm")
 
 
 # Progress ---------------------------------------------------------------------------------------
@@ -610,7 +621,7 @@ def test_feeds_skfolio(market) -> None:
             {"estimator": Odd(lambda X: X["close"].iloc[::-1])},
             "different rows.*prediction of fold 0",
         ),
-        ({"params": {"colour": 1}}, "colour"),
+        ({"params": {"colour": 1}}, "params must.*Ridge.fit takes X, y, sample_weight.*'colour'"),
         ({"params": {"days": pd.bdate_range("2024", periods=3)}}, "inconsistent"),
         ({"groups": np.arange(3)}, "days must be dates|inconsistent"),
     ],
