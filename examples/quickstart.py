@@ -27,7 +27,7 @@ import pandas as pd
 from sklearn.base import clone
 from sklearn.callback import ProgressBar
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import skattn
@@ -36,7 +36,7 @@ from skattn.datasets import load_sp500
 from skattn.inspection import AttentionDisplay
 from skattn.labels import make_label
 from skattn.metrics import SignalDisplay, rank_ic_scorer, signal_report
-from skattn.model_selection import DailyTimeSeriesSplit
+from skattn.model_selection import DailyTimeSeriesSplit, cross_val_signal
 from skattn.panel import days_of
 from skattn.preprocessing import Alpha360, RobustZScore
 
@@ -182,26 +182,18 @@ def main() -> None:
         f"rank IC {search.best_score_:.4f}\n"
     )
 
-    rows, parts = [], {name: [] for name in pipelines}
+    rows, predictions = [], {}
     for name, pipeline in pipelines.items():
-        fitted = cross_validate(
-            pipeline,
-            ohlcv,
-            label,
-            cv=cv,
-            n_jobs=arguments.jobs,
-            scoring=rank_ic_scorer,
-            return_estimator=True,
-        )["estimator"]
-        for fold, ((_, test), model) in enumerate(zip(folds, fitted, strict=True)):
-            predicted = pd.Series(model.predict(ohlcv.iloc[test]), ohlcv.index[test])
-            report = signal_report(label.iloc[test], predicted)
+        fitted = cross_val_signal(
+            pipeline, ohlcv, label, cv=cv, n_jobs=arguments.jobs, return_estimator=True
+        )
+        predictions[name] = fitted.signal
+        for fold, (_, test) in enumerate(folds):
+            report = signal_report(label.iloc[test], fitted.signal.loc[ohlcv.index[test]])
             period = f"{days[test].min().date()} to {days[test].max().date()}"
             rows.append({"fold": fold, "test days": period, "model": name, **report})
-            parts[name].append(predicted)
         if name == "ALSTM":
-            last = model, ohlcv.iloc[test]
-    predictions = {name: pd.concat(series) for name, series in parts.items()}
+            last = fitted.estimator[-1], ohlcv.iloc[test]
     for name, predicted in predictions.items():
         report = signal_report(label[predicted.index], predicted)
         rows.append({"fold": "all", "test days": "", "model": name, **report})
