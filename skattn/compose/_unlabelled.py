@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing
 
+from skattn.compose._routing import is_named
 from skattn.preprocessing import PanelTransformer
 from skattn.utils import rows_of_params, warn_user
 
