@@ -94,10 +94,9 @@ def small(estimator: SequenceRegressor, **settings: Any) -> SequenceRegressor:
             f"parameters of the class; it has {sorted(given)}."
         )
     allowed = {name: value for name, value in settings.items() if name in given}
-    settings = {**chosen, **allowed}
     if given["batch"] == "rows":
-        settings.pop("days_per_batch", None)
-    return model.set_params(**settings)
+        chosen.pop("days_per_batch", None)
+    return model.set_params(**{**chosen, **allowed})
 
 
 def _equal(value: Any, default: Any) -> bool:

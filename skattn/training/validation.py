@@ -77,7 +77,7 @@ def make_samples(
         weight = check_weights(sample_weight, len(windows), X, y)
         labels = np.where(weight > 0, labels, np.nan).astype(dtype)
         if np.isnan(labels).all():
-            raise ValueError("sample_weight is 0 in all rows that have a label.")
+            raise ValueError("sample_weight is zero in all rows that have a label.")
     for first in range(0, len(windows), CHUNK):
         rows = slice(first, first + CHUNK)
         check_finite(gather(windows, rows), windows, rows, f"X{suffix}")
@@ -115,7 +115,7 @@ def check_weights(sample_weight: Any, n_rows: int, *carriers: Any) -> np.ndarray
             f"({len(bad)} of {n_rows} rows)."
         )
     if not weight.any():
-        raise ValueError("sample_weight is 0 in all rows: no row is left to train on.")
+        raise ValueError("sample_weight is zero in all rows: no row is left to train on.")
     return weight
 
 

@@ -216,7 +216,7 @@ def test_stored_fits_tell_weights_apart(tmp_path) -> None:
         (lambda n: np.r_[np.inf, np.ones(n - 1)], "finite and at least 0; got inf in row 0"),
         (lambda n: np.ones(n - 1), "must have a weight for each"),
         (lambda n: np.ones((n, 2)), "sample_weight"),
-        (lambda n: np.zeros(n), "0 in all rows"),
+        (lambda n: np.zeros(n), "zero in all rows"),
         (lambda n: ["a"] * n, "sample_weight"),
         (lambda n: "balanced", "sample_weight"),
         (lambda n: 2.0, "sample_weight"),
@@ -237,7 +237,7 @@ def test_weights_of_other_rows_and_of_no_label() -> None:
     with pytest.raises(ValueError, match=r"sample_weight.*different rows|different rows"):
         make().fit(X, y, pd.Series(1.0, y.index).sort_index(ascending=False))
     labelled = np.arange(len(y)) % 2 == 0
-    with pytest.raises(ValueError, match="sample_weight is 0 in all rows that have a label"):
+    with pytest.raises(ValueError, match="sample_weight is zero in all rows that have a label"):
         make().fit(X, y.where(labelled), (~labelled).astype(float))
     with pytest.raises(ValueError, match=r"loss must take weights.*loss\(predicted, label, \*, w"):
         make(loss=lambda p, y: ((p - y) ** 2).mean()).fit(X, y, np.ones(len(y)))
