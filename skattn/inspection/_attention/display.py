@@ -320,11 +320,6 @@ class AttentionDisplay:
                     f"predicted has {len(predicted)} values for {len(weights.values)} rows of "
                     f"weights."
                 )
-            if np.isnan(predicted).any():
-                raise ValueError(
-                    f"predicted must hold a number for each row; got {np.isnan(predicted).sum()} "
-                    f"NaN."
-                )
         if day is not None:
             rows = rows_of_day(tables.level(weights.labels[0], "datetime"), day)
             weights = tables.take(weights, rows)
