@@ -2,11 +2,11 @@
 
     python benchmarks/losses.py [--stocks 200] [--epochs 8] [--seeds 3] [--ohlcv FILE] [--raw]
 
-Daily prices of Chinese A-shares, 200 names evenly out of the sorted list: a signal of test days from
-2022 on, in three folds that walk forward with retraining (cross_val_signal), of Alpha360 windows of
-20 days. Labels are ranked within the day for training (--raw: as they are), and raw for the report.
-The mean of the seeds is one signal each; t-values of the difference to squares on rows are Newey and
-West's, on daily rank ICs paired by day.
+Daily prices of Chinese A-shares, 200 names evenly out of the sorted list: a signal of test days
+from 2022 on, in three folds that walk forward with retraining (cross_val_signal), of Alpha360
+windows of 20 days. Labels are ranked within the day for training (--raw: as they are), and raw for
+the report. The mean of the seeds is one signal each; t-values of the difference to squares on rows
+are Newey and West's, on daily rank ICs paired by day.
 """
 
 from __future__ import annotations

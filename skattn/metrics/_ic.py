@@ -16,7 +16,12 @@ NAMES = {"pearson": "ic", "spearman": "rank_ic"}
 
 
 def daily_ic(
-    y_true: Any, y_pred: Any, *, days: Any = None, method: Method = "pearson"
+    y_true: Any,
+    y_pred: Any,
+    *,
+    days: Any = None,
+    method: Method = "pearson",
+    sample_weight: Any = None,
 ) -> pd.Series:
     """Information coefficient of each day: correlation between predictions and labels.
 
@@ -31,6 +36,9 @@ def daily_ic(
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
     method : {"pearson", "spearman"}, default="pearson"
         "spearman" correlates ranks within the day. Ties share their average rank.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows within their day, at least 0, for "pearson". A row of weight 0 is left
+        out. A rank correlation has no weights.
 
     Returns
     -------
@@ -46,7 +54,8 @@ def daily_ic(
     ValueError
         The days are unknown; the lengths differ; two arguments are indexed by (datetime,
         instrument) but have different rows; a (datetime, instrument) key occurs twice; a
-        prediction is NaN; a value is infinite; or the method is unknown.
+        prediction is NaN; a value is infinite; a weight is negative, NaN or infinite, or given for
+        "spearman"; or the method is unknown.
 
     See Also
     --------
@@ -67,10 +76,16 @@ def daily_ic(
     2024-01-03    NaN
     Name: ic, dtype: float64
     """
-    return correlate_days(labelled_rows(y_true, y_pred, days), method)
+    check_value("method", method, "str", one_of=tuple(NAMES))
+    if method == "spearman" and sample_weight is not None:
+        raise ValueError(
+            "sample_weight must be None for method='spearman': a rank correlation has no weights."
+        )
+    rows = labelled_rows(y_true, y_pred, days, sample_weight=sample_weight)
+    return correlate_days(rows, method)
 
 
-def ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
+def ic_score(y_true: Any, y_pred: Any, *, days: Any = None, sample_weight: Any = None) -> float:
     """Mean daily information coefficient (IC).
 
     Parameters
@@ -79,6 +94,8 @@ def ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
         Labels (NaN means unlabelled) and predictions.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows within their day. Days count equally.
 
     Returns
     -------
@@ -97,10 +114,10 @@ def ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
     >>> ic_score([1, 2, 1, 2], [1, 2, 3, 4], days=["2024-01-02"] * 2 + ["2024-01-03"] * 2)
     1.0
     """
-    return mean(daily_ic(y_true, y_pred, days=days))
+    return mean(daily_ic(y_true, y_pred, days=days, sample_weight=sample_weight))
 
 
-def icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
+def icir_score(y_true: Any, y_pred: Any, *, days: Any = None, sample_weight: Any = None) -> float:
     """Information ratio of the daily IC: its mean over its standard deviation.
 
     Parameters
@@ -109,6 +126,8 @@ def icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
         Labels (NaN means unlabelled) and predictions.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Weights of the rows within their day. Days count equally.
 
     Returns
     -------
@@ -129,7 +148,7 @@ def icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
     >>> round(icir_score([1, 2, 3, 1, 2, 3], [1, 2, 3, 1, 3, 2], days=days), 3)
     2.121
     """
-    return mean_over_std(daily_ic(y_true, y_pred, days=days))
+    return mean_over_std(daily_ic(y_true, y_pred, days=days, sample_weight=sample_weight))
 
 
 def rank_ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
@@ -199,19 +218,22 @@ def correlate_days(rows: LabelledRows, method: Method) -> pd.Series:
     if method == "spearman":
         a, b = (pd.Series(values).groupby(rows.day).rank().to_numpy() for values in (a, b))
     n_days = len(rows.calendar)
-    a, b = (_center_days(values, rows.day, n_days) for values in (a, b))
+    a, b = (_center_days(values, rows.day, n_days, rows.weight) for values in (a, b))
+    weight = 1.0 if rows.weight is None else rows.weight
     # A day with no stock, a single stock or equal values gives 0 / 0, which is the wanted NaN.
     with np.errstate(invalid="ignore"):
         product, square_a, square_b = (
-            np.bincount(rows.day, weights=values, minlength=n_days)
+            np.bincount(rows.day, weights=weight * values, minlength=n_days)
             for values in (a * b, a * a, b * b)
         )
         ic = np.clip(product / np.sqrt(square_a * square_b), -1.0, 1.0)
     return pd.Series(ic, index=rows.calendar, name=NAMES[method])
 
 
-def _center_days(values: np.ndarray, day: np.ndarray, n_days: int) -> np.ndarray:
-    """Scale each day to [0, 1] and subtract its mean; NaN on a day of equal values.
+def _center_days(
+    values: np.ndarray, day: np.ndarray, n_days: int, weight: np.ndarray | None
+) -> np.ndarray:
+    """Scale each day to [0, 1] and subtract its (weighted) mean; NaN on a day of equal values.
 
     Dividing by the range first detects equal values exactly. The digits in which stocks differ
     then survive a large offset and very large or small values.
@@ -222,9 +244,10 @@ def _center_days(values: np.ndarray, day: np.ndarray, n_days: int) -> np.ndarray
             # The range of the largest numbers overflows, and the range of their halves does not.
             values, low, high = values / 2, low / 2, high / 2
         scaled = (values - low[day]) / (high - low)[day]
-        total = np.bincount(day, weights=scaled, minlength=n_days)
-        stocks = np.bincount(day, minlength=n_days)
-        return scaled - (total / stocks)[day]
+        weighted = scaled if weight is None else weight * scaled
+        total = np.bincount(day, weights=weighted, minlength=n_days)
+        size = np.bincount(day, weights=weight, minlength=n_days)
+        return scaled - (total / size)[day]
 
 
 def mean(ic: pd.Series) -> float:

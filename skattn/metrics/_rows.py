@@ -30,6 +30,7 @@ class LabelledRows:
     y_pred: np.ndarray
     day: np.ndarray
     calendar: pd.Index
+    weight: np.ndarray | None = None
 
     @property
     def stocks(self) -> np.ndarray:
@@ -43,6 +44,7 @@ def labelled_rows(
     days: Any,
     groups: pd.Index | None = None,
     name: str = "y_pred",
+    sample_weight: Any = None,
 ) -> LabelledRows:
     """Check the input of a metric, and keep the rows that have a label.
 
@@ -70,7 +72,26 @@ def labelled_rows(
             [names[of_group], calendar[of_day]], names=[groups.name, "datetime"]
         )
     keep = ~np.isnan(labels)
-    return LabelledRows(labels[keep], predictions[keep], day[keep], calendar)
+    weight = None
+    if sample_weight is not None:
+        weight = check_weights(sample_weight, y_true)
+        keep &= weight > 0
+        weight = weight[keep]
+    return LabelledRows(labels[keep], predictions[keep], day[keep], calendar, weight)
+
+
+def check_weights(sample_weight: Any, y_true: Any) -> np.ndarray:
+    """Check the weights of rows: finite, and at least 0."""
+    check_lengths({"y_true": y_true, "sample_weight": sample_weight})
+    align_y(y_true, sample_weight, names=("y_true", "sample_weight"))
+    weight = check_numbers("sample_weight", sample_weight)
+    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
+    if len(bad):
+        raise ValueError(
+            f"sample_weight must be finite and at least 0; got {weight[bad[0]]} in row {bad[0]} "
+            f"({len(bad)} of {len(weight)} rows)."
+        )
+    return weight
 
 
 def read_days(

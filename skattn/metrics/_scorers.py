@@ -50,7 +50,15 @@ class DailyScorer(_Scorer):
     def __init__(self, score_func: Callable[..., float]) -> None:
         super().__init__(score_func, sign=1, kwargs={})
 
-    def __call__(self, estimator: Any, X: Any, y_true: Any, *, days: Any = None) -> float:
+    def __call__(
+        self,
+        estimator: Any,
+        X: Any,
+        y_true: Any,
+        sample_weight: Any = None,
+        *,
+        days: Any = None,
+    ) -> float:
         """Score the predictions of a fitted estimator.
 
         Parameters
@@ -61,6 +69,8 @@ class DailyScorer(_Scorer):
             Input of the prediction.
         y_true : array-like of shape (n_samples,)
             Labels; NaN means unlabelled.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows within their day, for IC and ICIR. Ranks have no weights.
         days : array-like of dates, shape (n_samples,), default=None
             Trading day of each row. The days are also passed to ``estimator.predict`` if that
             method has a parameter ``days``, as in skattn's regressors. None: taken from the index
@@ -76,17 +86,33 @@ class DailyScorer(_Scorer):
             As for :func:`daily_ic`; the estimator cannot predict; or X, y_true and days have
             different rows.
         """
-        return self._score(_call_method, estimator, X, y_true, days=days)
+        return self._score(
+            _call_method, estimator, X, y_true, days=days, sample_weight=sample_weight
+        )
 
     def _score(
-        self, method_caller: Callable, estimator: Any, X: Any, y_true: Any, *, days: Any = None
+        self,
+        method_caller: Callable,
+        estimator: Any,
+        X: Any,
+        y_true: Any,
+        *,
+        days: Any = None,
+        sample_weight: Any = None,
     ) -> float:
         check_predicts(estimator)
         align_y(X, y_true)
         align_y(X, days, names=("X", "days"))
         known_days = days_of(days, X, y_true)
         estimator = with_days(estimator, days)
-        return super()._score(method_caller, estimator, X, y_true, days=known_days)
+        beside = {"days": known_days}
+        if sample_weight is not None:
+            if "sample_weight" not in signature(self._score_func).parameters:
+                raise ValueError(
+                    f"sample_weight must be None for {self!r}: a rank correlation has no weights."
+                )
+            beside["sample_weight"] = sample_weight
+        return super()._score(method_caller, estimator, X, y_true, **beside)
 
     def set_score_request(self, **kwargs: bool | str | None) -> DailyScorer:
         """Make a scorer with another metadata request, and leave the shared scorer unchanged.

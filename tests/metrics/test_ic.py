@@ -470,4 +470,61 @@ def test_requests_do_not_change_the_shared_scorer() -> None:
     with config_context(enable_metadata_routing=True):
         changed = ic_scorer.set_score_request(days=False)
         assert changed.get_metadata_routing().score.requests == {"days": False}
-        assert ic_scorer.get_metadata_routing().score.requests == {"days": True}
+        requests = ic_scorer.get_metadata_routing().score.requests
+    assert requests == {"days": True, "sample_weight": None}
+
+
+# Weights -----------------------------------------------------------------------------------------
+
+
+def test_weights_within_the_day(signal) -> None:
+    label, predicted = signal
+    weight = pd.Series(np.random.default_rng(0).uniform(0, 2, len(label)), label.index)
+    weight[::7] = 0.0
+    ic = daily_ic(label, predicted, sample_weight=weight)
+    known = label.notna() & (weight > 0)
+    for day, rows in label[known].groupby(level="datetime"):
+        covariance = np.cov(rows, predicted[rows.index], aweights=weight[rows.index])
+        expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
+        assert_allclose(ic[day], expected, rtol=1e-9)
+    assert_allclose(ic_score(label, predicted, sample_weight=weight), ic.mean())
+    assert_allclose(icir_score(label, predicted, sample_weight=weight), ic.mean() / ic.std())
+    same = daily_ic(label, predicted, sample_weight=np.full(len(label), 3.0))
+    assert_allclose(same, daily_ic(label, predicted), rtol=1e-9)
+    without = daily_ic(label.where(weight > 0), predicted)
+    zero = daily_ic(label, predicted, sample_weight=(weight > 0).astype(float))
+    assert_allclose(zero, without, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("weight", "match"),
+    [
+        (lambda y: -np.ones(len(y)), "finite and at least 0; got -1.0 in row 0"),
+        (lambda y: np.full(len(y), np.nan), "finite and at least 0; got nan"),
+        (lambda y: np.ones(3), "sample_weight"),
+        (lambda y: pd.Series(1.0, y.index[::-1]), "different rows"),
+    ],
+)
+def test_bad_weights(signal, weight, match: str) -> None:
+    label, predicted = signal
+    with pytest.raises((ValueError, TypeError), match=match):
+        ic_score(label, predicted, sample_weight=weight(label))
+
+
+def test_scorers_take_weights() -> None:
+    days = pd.to_datetime(["2024-01-02"] * 4 + ["2024-01-03"] * 4)
+    index = pd.MultiIndex.from_arrays([days, [*"ABCD"] * 2], names=["datetime", "instrument"])
+    X = pd.DataFrame({"x": [1.0, 2, 4, 3, 2, 1, 3, 5]}, index=index)
+    y = pd.Series([1.0, 3, 2, 4, 1, 2, 4, 3], index)
+    weight = np.arange(1.0, 9.0)
+    model = LinearRegression().fit(X, y)
+    expected = ic_score(y, model.predict(X), sample_weight=weight)
+    assert ic_scorer(model, X, y, sample_weight=weight) == expected
+    assert expected != ic_scorer(model, X, y)
+    with pytest.raises(ValueError, match=r"rank_ic_score\): a rank correlation has no weights"):
+        rank_ic_scorer(model, X, y, sample_weight=weight)
+
+
+def test_ranks_have_no_weights(signal) -> None:
+    with pytest.raises(ValueError, match="a rank correlation has no weights"):
+        daily_ic(*signal, method="spearman", sample_weight=np.ones(len(signal[0])))
