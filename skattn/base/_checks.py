@@ -109,7 +109,8 @@ def check_build_module(model: Any) -> None:
         signature(model.build_module).bind(1, 1)
     except TypeError:
         raise TypeError(
-            f"{type(model).__name__}.build_module takes (self, n_steps, n_features); it has "
+            f"{type(model).__name__}.build_module takes (self, n_steps, n_features), and "
+            f"n_outputs=1 where the module offers several outputs; it has "
             f"{signature(model.build_module)} beside self."
         ) from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from skattn.base._checks import check_build_module, check_takes_days
+from skattn.base._outputs import Outputs
 from skattn.training import (
     SequenceNet,
     TrainingParameters,
@@ -25,13 +26,15 @@ def make_net_for(
     parameters: TrainingParameters,
     device: str,
     seed: int,
+    outputs: Outputs,
     old: SequenceNet | None = None,
 ) -> tuple[SequenceNet, list[str]]:
     """Make the net of a regressor, and give the names of the weights that were loaded into it."""
     name, model = type(estimator).__name__, type(estimator)(**settings)
     n_fields = estimator.n_features_in_ if estimator.input_kind_ == "windows" else 1
     check_build_module(model)
-    module = model.build_module(estimator.n_steps_in_, n_fields)
+    several = {"n_outputs": outputs.n_outputs} if outputs.n_outputs > 1 else {}
+    module = model.build_module(estimator.n_steps_in_, n_fields, **several)
     if not isinstance(module, nn.Module):
         raise TypeError(
             f"{name}.build_module must give a torch.nn.Module; got {type(module).__name__}."
@@ -48,6 +51,8 @@ def make_net_for(
         check_side_inputs(model.make_side_inputs(), name),
         device=device,
         seed=seed,
+        n_outputs=outputs.n_outputs,
+        output_names=outputs.names,
         old=old,
     )
     check_takes_days(type(estimator), net)

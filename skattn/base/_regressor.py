@@ -20,9 +20,10 @@ from skattn.base._checks import (
     check_windows,
     copy_callbacks,
 )
-from skattn.base._epochs import epoch_hooks, fitted_attributes
+from skattn.base._epochs import FITTED, epoch_hooks, fitted_attributes
 from skattn.base._html import SummaryHTML
 from skattn.base._make import make_net_for
+from skattn.base._outputs import check_same_outputs, offers_outputs, read_outputs
 from skattn.base._score import r2_of_labelled
 from skattn.panel.internal import index_of
 from skattn.parameters import SummedUpParameters
@@ -48,8 +49,6 @@ from skattn.training import (
     trainable,
 )
 from skattn.utils import PanelRegressorTags
-
-FITTED = ("net_", "history_", "n_iter_", "fitted_on_", "pretrained_report_", "row_bits_differ_")
 
 
 class SequenceRegressor(
@@ -106,6 +105,10 @@ class SequenceRegressor(
             Steps T of a window.
         feature_names_in_ : ndarray of str
             Names of the columns, where X is a DataFrame.
+        n_outputs_ : int
+            Number of labels a row.
+        output_names_ : ndarray of object
+            Names of the labels, where y is a DataFrame of several.
         input_kind_ : str
             What X was in ``fit``: "windows" (three dimensions), "array" or "table" (two).
         pretrained_report_ : Bunch
@@ -131,6 +134,9 @@ class SequenceRegressor(
     def build_module(self, n_steps: int, n_features: int) -> nn.Module:
         """Make the torch module for windows of T steps and F features.
 
+        A model that can be trained on several labels at once takes a third parameter,
+        ``n_outputs=1``: their number K, given where it is above 1.
+
         It is called on a copy of the regressor that has the parameters only, checked and with
         numpy's numbers as plain ones: it reads parameters and stores nothing.
 
@@ -142,8 +148,8 @@ class SequenceRegressor(
         Returns
         -------
         module : torch.nn.Module
-            ``forward(x)`` takes (B, T, F) to (B,). See ``skattn/training/module.py`` for what else
-            it may declare.
+            ``forward(x)`` takes (B, T, F) to (B,), or to (B, K) for several outputs. See
+            ``skattn/training/module.py`` for what else it may declare.
         """
 
     def make_side_inputs(self) -> SideInputs:
@@ -174,9 +180,10 @@ class SequenceRegressor(
         ----------
         X : WindowArray or array-like of shape (N, T, F), or (N, T) for univariate series
             The windows.
-        y : array-like of shape (N,)
-            Labels. NaN means unlabelled: the row is not trained on. Where y has a (datetime,
-            instrument) index and X is a 2-D array, a warning says that X may have lost its index.
+        y : array-like of shape (N,) or, for models of several outputs, (N, K)
+            Labels, such as the returns of K horizons. NaN means unlabelled: the row, or the one
+            label of the row, is not trained on. Where y has a (datetime, instrument) index and X is
+            a 2-D array, a warning says that X may have lost its index.
         sample_weight : array-like of shape (N,), default=None
             Weights of the rows in the loss, also in that of early stopping; only their proportions
             count. A row of weight 0 counts as a row without a label. None: all weigh the same.
@@ -197,9 +204,9 @@ class SequenceRegressor(
         Raises
         ------
         ValueError
-            A parameter is out of range; X has NaN or infinity; y has infinity or no label; a weight
-            is negative, NaN or infinite, or all are 0; there are too few days to hold any out;
-            training diverges.
+            A parameter is out of range; X has NaN or infinity; y has infinity, no label, or
+            several labels a row where the model has one output; a weight is negative, NaN or
+            infinite, or all are 0; there are too few days to hold any out; training diverges.
         """
         settings = self._checked_parameters()
         parameters = select_training_parameters(settings)
@@ -214,14 +221,16 @@ class SequenceRegressor(
         samples = check_samples(
             self, X, y, days, instruments, reset=not goes_on, sample_weight=sample_weight, **checked
         )
+        outputs = read_outputs(self, samples.y, y, self.net_ if goes_on else None)
         valid = None
         if X_val is not None:
             checked |= {"reset": False, "suffix": "_val"}
             valid = check_samples(self, X_val, y_val, None, None, **checked)
+            check_same_outputs(valid.y, y_val, outputs, "y_val")
         seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
         with seeded(seed, device):
             old = self.net_ if goes_on else None
-            net, loaded = make_net_for(self, settings, parameters, device, seed, old)
+            net, loaded = make_net_for(self, settings, parameters, device, seed, outputs, old)
             check_days(self, net, samples, fitting=True)
             if valid is not None:
                 check_days(self, net, valid, fitting=True, name="X_val")
@@ -269,11 +278,12 @@ class SequenceRegressor(
         samples = check_samples(
             self, X, y, days, instruments, reset=first, sample_weight=sample_weight, dtype=dtype
         )
+        outputs = read_outputs(self, samples.y, y, None if first else self.net_)
         seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
         # Each call draws other dropout masks.
         with seeded(seed + (0 if first else self.n_iter_), device):
             if first:
-                net, _ = make_net_for(self, settings, parameters, device, seed)
+                net, _ = make_net_for(self, settings, parameters, device, seed, outputs)
             else:
                 # A copy: where this call fails, the last net is still whole.
                 net = self.net_.copy()
@@ -300,6 +310,7 @@ class SequenceRegressor(
         Returns
         -------
         y_pred : ndarray of shape (N,), float32 (float64 for ``precision="float64"``)
+            Of a model that was fitted on K labels a row, of shape (N, K).
         """
         return predict_rows(*self._rows_to_apply(X, days, instruments))
 
@@ -327,14 +338,14 @@ class SequenceRegressor(
         return attention_maps(*self._rows_to_apply(X, days, instruments))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Coefficient of determination (R²) of the labelled rows.
+        """Coefficient of determination (R²) of the labelled rows; of several labels, the mean.
 
         Parameters
         ----------
         X : WindowArray or array-like of shape (N, T, F), or (N, T)
             Windows.
-        y : array-like of shape (N,)
-            Labels; NaN rows are left out.
+        y : array-like of shape (N,) or (N, K)
+            Labels as in ``fit``; NaN is left out.
         sample_weight : array-like of shape (N,), default=None
             Weights of the rows.
 
@@ -391,5 +402,6 @@ class SequenceRegressor(
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.target_tags.multi_output = offers_outputs(self)
         tags.regressor_tags = PanelRegressorTags(takes_unlabelled=True)
         return tags

@@ -69,11 +69,13 @@ class CrossSectionalTarget(
     days of ``y_val`` come from the index of ``X_val``, else from the index of ``y_val``. If the
     days are unknown, the whole label is scaled as one cross-section, with a warning.
 
+    *Several labels.* Each column of y is scaled on its own, and ``score`` is the mean over columns.
+
     *Unlabelled rows.* A NaN label stays NaN and is ignored within its day. Regressors whose tags
     declare ``takes_unlabelled``, such as the regressors of skattn, get all rows. Other regressors
-    are trained, and validated, on the labelled rows only. If ``regressor`` is a Pipeline, this also
-    holds for its steps before the last step. Put steps that look at other rows before this
-    estimator:
+    are trained, and validated, on the labelled rows only, those with a label in each column. If
+    ``regressor`` is a Pipeline, this also holds for its steps before the last step. Put steps that
+    look at other rows before this estimator:
     ``make_pipeline(Alpha360(layout="columns"), ..., CrossSectionalTarget(Ridge()))``.
 
     *Warm start.* ``fit`` trains a new clone, unless the regressor (or the last step of a Pipeline)
@@ -120,7 +122,7 @@ class CrossSectionalTarget(
         ----------
         X : array-like of n_samples rows
             Input of the regressor.
-        y : array-like of shape (n_samples,)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels; NaN means unlabelled.
         days : array-like of dates, shape (n_samples,), default=None
             Trading day of each row. None reads the days from the index of X, else of y.
@@ -199,7 +201,7 @@ class CrossSectionalTarget(
 
         Returns
         -------
-        y_pred : ndarray of shape (n_samples,)
+        y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions on the scale of the scaled label. Only their order within a day is
             meaningful.
         """
@@ -216,8 +218,8 @@ class CrossSectionalTarget(
         ----------
         X : array-like of n_samples rows
             Input of the regressor.
-        y : array-like of shape (n_samples,)
-            Unscaled labels; rows with NaN are skipped.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Unscaled labels; NaN is skipped.
         sample_weight : None
             Present for compatibility with scikit-learn's regressors. A rank IC has no weights.
         days : array-like of dates, shape (n_samples,), default=None
@@ -245,7 +247,7 @@ class CrossSectionalTarget(
         predicted = self.predict(X, **known_params)
         if known is None:
             known = np.zeros(len(y), dtype="datetime64[D]")
-        return rank_ic_score(check_numbers("y", y), predicted, days=known)
+        return rank_ic_score(check_numbers("y", y, several=True), predicted, days=known)
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return the routing to the regressor; this estimator itself can request ``days``.
@@ -276,6 +278,7 @@ class CrossSectionalTarget(
         tags = super().__sklearn_tags__()
         inner = get_tags(self.regressor)
         tags.input_tags = inner.input_tags
+        tags.target_tags.multi_output = inner.target_tags.multi_output
         regressor_tags = inner.regressor_tags or RegressorTags()
         tags.regressor_tags = PanelRegressorTags(
             poor_score=regressor_tags.poor_score, takes_unlabelled=True

@@ -16,14 +16,16 @@ from skattn.utils import warn_user
 
 def scale_label(
     X: Any, y: Any, days: Any, method: str | None, suffix: str = ""
-) -> np.ndarray | pd.Series:
+) -> np.ndarray | pd.Series | pd.DataFrame:
     """Scale labels within each day; a Series stays a Series with its index, name and attrs.
+
+    Of several labels, each is scaled on its own, and a table stays a table.
 
     Parameters
     ----------
     X : array-like of n_samples rows
         Rows whose index may contain the days.
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Labels; NaN stays NaN.
     days : array-like of dates, shape (n_samples,), or None
         Trading day of each row. None reads the days from the index of X, else of y.
@@ -35,7 +37,7 @@ def scale_label(
 
     Returns
     -------
-    label : ndarray or Series of shape (n_samples,)
+    label : ndarray, Series or DataFrame, of the shape of y
 
     Raises
     ------
@@ -46,7 +48,7 @@ def scale_label(
     name = f"y{suffix}"
     check_lengths({f"X{suffix}": X}, **{name: y}, days=days)
     align_y(X, y, names=(f"X{suffix}", name))
-    labels = check_labels(y, name, required=False, warn=True)
+    labels = check_labels(y, name, required=False, warn=True, several=True)
     known = days_of(days, X, y, what=name, required=False)
     if known is None and method is not None:
         warn_user(
@@ -58,14 +60,26 @@ def scale_label(
         scaled = labels
     else:
         day = np.zeros(len(labels), dtype=int) if known is None else pd.factorize(known)[0]
-        scaled = scale_within_days(labels, day, method)
-    if np.isnan(scaled).all():
+        columns = labels.reshape(len(labels), -1).T
+        parts = [scale_within_days(np.ascontiguousarray(each), day, method) for each in columns]
+        scaled = np.stack(parts, axis=1).reshape(labels.shape)
+    empty = np.flatnonzero(np.isnan(scaled.reshape(len(labels), -1)).all(axis=0))
+    if len(empty):
+        n_missing = np.isnan(labels.reshape(len(labels), -1)[:, empty[0]]).sum()
+        where = ""
+        if labels.ndim == 2:
+            names = y.columns if isinstance(y, pd.DataFrame) else range(labels.shape[1])
+            where = f" in column {names[empty[0]]!r}"
         raise ValueError(
-            f"{name} has no label to train on: {np.isnan(labels).sum()} are NaN "
+            f"{name} has no label to train on{where}: {n_missing} are NaN "
             f"(n_samples={len(labels)}), and the other labels are equal within each day."
         )
     if not isinstance(y, (pd.Series, pd.DataFrame)):
         return scaled
-    label = pd.Series(scaled, y.index, name=getattr(y, "name", None))
+    label: pd.Series | pd.DataFrame
+    if isinstance(y, pd.DataFrame) and labels.ndim == 2:
+        label = pd.DataFrame(scaled, y.index, y.columns)
+    else:
+        label = pd.Series(scaled, y.index, name=getattr(y, "name", None))
     label.attrs.update(y.attrs)
     return label

@@ -19,13 +19,15 @@ def drop_unlabelled(
 ) -> tuple[Any, Any, dict[str, Any]]:
     """Keep the labelled rows of X, of the label and of parameters with one value per row.
 
+    Of several labels a row, the rows that have all of them are kept.
+
     Parameters
     ----------
     regressor : estimator
         Estimator to train. A warning names the steps of a Pipeline that need the dropped rows.
     X : array-like of n_samples rows
         Training input.
-    label : array-like of shape (n_samples,)
+    label : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Labels; NaN for unlabelled rows.
     params : dict
         Further parameters of ``fit``.
@@ -34,10 +36,17 @@ def drop_unlabelled(
     -------
     X, label, params
     """
-    if not np.isnan(label).any():
+    missing = np.isnan(np.asarray(label)).reshape(len(label), -1).any(axis=1)
+    if not missing.any():
         return X, label, params
+    rows = np.flatnonzero(~missing)
+    if len(rows) == 0:
+        raise ValueError(
+            f"No row has all its labels (n_samples={len(label)}), and {type(regressor).__name__} "
+            f"cannot take NaN: it is trained on rows with a label in each column. Fit it on each "
+            f"column of y, or take a model of skattn, which masks single labels."
+        )
     _warn_of_hidden_rows(regressor)
-    rows = np.flatnonzero(~np.isnan(label))
     params = rows_of_params(X, params, rows)
     return _safe_indexing(X, rows), _safe_indexing(label, rows), params
 
@@ -47,7 +56,7 @@ def without_weightless(y: Any, params: dict[str, Any]) -> Any:
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Labels.
     params : dict
         Further parameters of ``fit``, ``sample_weight`` among them or not.
@@ -62,9 +71,10 @@ def without_weightless(y: Any, params: dict[str, Any]) -> Any:
             continue
         without = np.asarray(weight) == 0
         # What has another shape, the regressor refuses.
-        if without.shape == np.shape(y) and without.any():
-            is_series = isinstance(y, pd.Series)
-            y = y.where(~without) if is_series else np.where(without, np.nan, y)
+        if without.shape == np.shape(y)[:1] and without.any():
+            cells = np.broadcast_to(without if np.ndim(y) == 1 else without[:, None], np.shape(y))
+            is_table = isinstance(y, (pd.Series, pd.DataFrame))
+            y = y.mask(cells) if is_table else np.where(cells, np.nan, y)
     return y
 
 

@@ -1,7 +1,8 @@
 """Labels: how they are made, how far they look ahead, and what that asks of a split.
 
 The attributes of a label (``label.attrs``) tell its ``reach``, the days ahead of the last price
-that it is made of, its ``delay`` and its ``horizon``. Here they are written and read.
+that it is made of, its ``delay`` and its ``horizon``. In a table of several labels, ``reach`` and
+``horizon`` may be dicts by column. Here they are written and read.
 """
 
 from skattn.labels._check import check_labels

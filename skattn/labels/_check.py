@@ -10,9 +10,14 @@ from skattn.parameters import check_numbers, check_value
 
 
 def check_labels(
-    y: Any, name: str = "y", *, required: bool = True, warn: bool = False
+    y: Any,
+    name: str = "y",
+    *,
+    required: bool = True,
+    warn: bool = False,
+    several: bool = False,
 ) -> np.ndarray:
-    """Check labels, one number a row.
+    """Check labels, one number a row, or one for each row and column.
 
     Parameters
     ----------
@@ -24,10 +29,12 @@ def check_labels(
         Whether at least one row must have a label.
     warn : bool, default=False
         Whether to warn of a column vector, as scikit-learn does.
+    several : bool, default=False
+        Whether there may be several labels a row, shape (n_samples, n_outputs).
 
     Returns
     -------
-    labels : ndarray of float64, shape (n_samples,)
+    labels : ndarray of float64, shape (n_samples,) or (n_samples, n_outputs)
 
     Raises
     ------
@@ -43,8 +50,9 @@ def check_labels(
     array([0.1, nan])
     """
     required = check_value("required", required, "bool")
-    labels = check_numbers(name, y, warn=warn)
-    infinite = np.flatnonzero(np.isinf(labels))
+    several = check_value("several", several, "bool")
+    labels = check_numbers(name, y, warn=warn, several=several)
+    infinite = np.flatnonzero(np.isinf(labels).reshape(len(labels), -1).any(axis=1))
     if len(infinite):
         raise ValueError(
             f"Input {name} contains infinity or a value too large for dtype('float64'), first at "

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import overload
+
 import numpy as np
 import pandas as pd
 
@@ -10,9 +13,29 @@ from skattn.panel.internal import dates_of, lay_out, level_codes, rename_hint
 from skattn.parameters import check_value, shown
 
 
+@overload
 def make_label(
     ohlcv: pd.DataFrame | pd.Series, horizon: int = 1, delay: int = 1, *, price: str = "close"
-) -> pd.Series:
+) -> pd.Series: ...
+
+
+@overload
+def make_label(
+    ohlcv: pd.DataFrame | pd.Series,
+    horizon: Sequence[int],
+    delay: int = 1,
+    *,
+    price: str = "close",
+) -> pd.DataFrame: ...
+
+
+def make_label(
+    ohlcv: pd.DataFrame | pd.Series,
+    horizon: int | Sequence[int] = 1,
+    delay: int = 1,
+    *,
+    price: str = "close",
+) -> pd.Series | pd.DataFrame:
     """Make the label of each row: the stock's return over the days to come.
 
     The label of day t is ``price[t + delay + horizon] / price[t + delay] - 1``: what a position
@@ -24,8 +47,9 @@ def make_label(
     ohlcv : pandas.DataFrame or pandas.Series of shape (n_rows,)
         Prices, index (datetime, instrument) in any order, one row a stock and day: a table with a
         column ``price``, or the prices themselves.
-    horizon : int, default=1
-        Holding period in market days, at least 1.
+    horizon : int or sequence of int, default=1
+        Holding period in market days, at least 1. A sequence, such as ``(1, 5, 20)``, makes a table
+        of several labels, on which models of several outputs are trained at once.
     delay : int, default=1
         Market days between the signal and the purchase, at least 0.
     price : str, default="close"
@@ -33,19 +57,22 @@ def make_label(
 
     Returns
     -------
-    label : pandas.Series of shape (n_rows,)
+    label : pandas.Series of shape (n_rows,), or DataFrame of shape (n_rows, n_horizons)
         Simple return as a fraction, named "label", with the same index; NaN where it is unknown.
         ``label.attrs`` tells ``horizon``, ``delay`` and their sum ``reach``, which splitters and
-        regressors read for ``purge="auto"``.
+        regressors read for ``purge="auto"``. A table has the columns "1d", "5d", "20d", and
+        ``horizon`` and ``reach`` are dicts by column: the purge of the table is that of its longest
+        label, the purge of ``label["5d"]`` its own.
 
     Raises
     ------
     TypeError
-        ``ohlcv`` is not a table, ``horizon`` or ``delay`` not an int, or ``price`` not a str.
+        ``ohlcv`` is not a table, ``horizon`` not an int or a sequence of them, ``delay`` not an
+        int, or ``price`` not a str.
     ValueError
         The index is not a unique (datetime, instrument) index or has several time stamps a day
-        (such as hourly bars), the column is missing, or a price is not a number, infinite or
-        negative.
+        (such as hourly bars), the column is missing, a price is not a number, infinite or
+        negative, or ``horizon`` is empty or names a period twice.
 
     Notes
     -----
@@ -84,8 +111,10 @@ def make_label(
     [0.1, 1.0, nan, nan]
     >>> label.attrs
     {'horizon': 1, 'delay': 1, 'reach': 2}
+    >>> make_label(table, horizon=(1, 2)).round(2).values.tolist()
+    [[0.1, 1.2], [1.0, nan], [nan, nan], [nan, nan]]
     """
-    horizon = check_value("horizon", horizon, "int", at_least=1)
+    horizons = _read_horizons(horizon)
     delay = check_value("delay", delay, "int", at_least=0)
     if not isinstance(ohlcv, (pd.DataFrame, pd.Series)):
         raise TypeError(
@@ -109,9 +138,31 @@ def make_label(
         later[has_row] = column[rows[has_row]]
         return later
 
-    label = pd.Series(ahead(delay + horizon) / ahead(delay) - 1, index=index, name="label")
-    label.attrs.update(horizon=horizon, delay=delay, reach=delay + horizon)
+    bought = ahead(delay)
+    returns = {f"{days}d": ahead(delay + days) / bought - 1 for days in horizons}
+    reaches = {f"{days}d": delay + days for days in horizons}
+    if isinstance(horizon, Sequence):
+        labels = pd.DataFrame(returns, index=index)
+        by_column = dict(zip(returns, horizons, strict=True))
+        labels.attrs.update(horizon=by_column, delay=delay, reach=reaches)
+        return labels
+    (values,), (days,), (reach,) = returns.values(), horizons, reaches.values()
+    label = pd.Series(values, index=index, name="label")
+    label.attrs.update(horizon=days, delay=delay, reach=reach)
     return label
+
+
+def _read_horizons(horizon: int | Sequence[int]) -> list[int]:
+    is_sequence = isinstance(horizon, Sequence) and not isinstance(horizon, str)
+    given = list(horizon) if is_sequence else [horizon]  # type: ignore[arg-type]
+    name = "each period of horizon" if is_sequence else "horizon"
+    horizons = [check_value(name, days, "int", at_least=1) for days in given]
+    if not horizons or len(set(horizons)) < len(horizons):
+        raise ValueError(
+            f"horizon, where it is a sequence, must hold different periods, at least one; got "
+            f"{shown(horizon)}."
+        )
+    return horizons
 
 
 def _check_daily(stamps: pd.DatetimeIndex) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,18 +16,21 @@ def label_reach(y: Any) -> int | None:
     Parameters
     ----------
     y : object
-        Labels. A Series or a DataFrame of one column may tell the reach in ``attrs["reach"]``, as
-        :func:`make_label` writes it.
+        Labels. A Series or a DataFrame may tell the reach in ``attrs["reach"]``, as
+        :func:`make_label` writes it: days, or a dict of days by column. A column that is taken out
+        of the table keeps the dict, and is found in it by name.
 
     Returns
     -------
     reach : int or None
-        Days; None where y does not tell.
+        Days, of several columns those of the longest; None where y does not tell. For a column that
+        the dict does not name, the longest of all counts.
 
     Raises
     ------
     ValueError
-        ``attrs["reach"]`` is not an int of at least 0, or ``attrs`` tells a horizon and no reach.
+        ``attrs["reach"]`` is not an int of at least 0, nor a dict of them, or ``attrs`` tells a
+        horizon and no reach.
 
     Examples
     --------
@@ -37,8 +41,7 @@ def label_reach(y: Any) -> int | None:
     >>> label_reach(y)
     5
     """
-    is_label = isinstance(y, pd.Series) or (isinstance(y, pd.DataFrame) and y.shape[1] == 1)
-    if not is_label:
+    if not isinstance(y, (pd.Series, pd.DataFrame)):
         return None
     if "reach" not in y.attrs:
         if "horizon" in y.attrs:
@@ -48,7 +51,9 @@ def label_reach(y: Any) -> int | None:
                 f"delay + horizon."
             )
         return None
-    return _read_days(y, "reach", 0)
+    by_column, names = _by_column(y, "reach", 0), _names(y)
+    known = all(name in by_column for name in names)
+    return max((by_column[name] for name in (names if known else by_column)), default=None)
 
 
 def holding_days(y: Any) -> int | None:
@@ -57,12 +62,13 @@ def holding_days(y: Any) -> int | None:
     Parameters
     ----------
     y : object
-        Labels. :func:`make_label` tells the days in ``attrs["horizon"]``.
+        Labels. :func:`make_label` tells the days in ``attrs["horizon"]``, of several columns as a
+        dict by column.
 
     Returns
     -------
     days : int or None
-        None where y does not tell.
+        None where y does not tell, or has columns of several horizons.
 
     Raises
     ------
@@ -81,16 +87,32 @@ def holding_days(y: Any) -> int | None:
     reach = label_reach(y)
     if reach is None or "horizon" not in y.attrs:
         return None
-    horizon = _read_days(y, "horizon", 1)
-    if horizon > reach:
+    by_column = _by_column(y, "horizon", 1)
+    named = {by_column.get(name) for name in _names(y)}
+    horizon = named.pop() if len(named) == 1 else None
+    if horizon is not None and horizon > reach:
         raise ValueError(
             f'y.attrs["horizon"] must be at most y.attrs["reach"], which is {reach}; got {horizon}.'
         )
     return horizon
 
 
-def _read_days(y: Any, name: str, least: int) -> int:
+def _names(y: Any) -> list:
+    return [y.name] if isinstance(y, pd.Series) else list(y.columns)
+
+
+def _by_column(y: Any, name: str, least: int) -> Mapping[Any, int]:
+    """Read the days of each column; where one number is told, it is that of y's own columns."""
+    told, called = y.attrs[name], f'y.attrs["{name}"]'
+    if isinstance(told, Mapping) and not told:
+        raise ValueError(f"{called} must be days, or a dict of days by column; got an empty dict.")
+    days = told if isinstance(told, Mapping) else dict.fromkeys(_names(y), told)
     try:
-        return check_value(f'y.attrs["{name}"]', y.attrs[name], "int", at_least=least)
+        return {
+            column: check_value(
+                f"{called}[{column!r}]" if days is told else called, value, "int", at_least=least
+            )
+            for column, value in days.items()
+        }
     except InvalidParameterError as error:
         raise ValueError(str(error)) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
+from skattn.metrics._columns import paired_columns
 from skattn.metrics._rows import LabelledRows, labelled_rows, range_of_days
 from skattn.parameters import check_value
 
@@ -90,8 +92,9 @@ def ic_score(y_true: Any, y_pred: Any, *, days: Any = None, sample_weight: Any =
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN means unlabelled) and predictions.
+    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels (NaN means unlabelled) and predictions. The score of several columns is the mean over
+        columns.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -114,7 +117,7 @@ def ic_score(y_true: Any, y_pred: Any, *, days: Any = None, sample_weight: Any =
     >>> ic_score([1, 2, 1, 2], [1, 2, 3, 4], days=["2024-01-02"] * 2 + ["2024-01-03"] * 2)
     1.0
     """
-    return mean(daily_ic(y_true, y_pred, days=days, sample_weight=sample_weight))
+    return _score(mean, y_true, y_pred, days, "pearson", sample_weight)
 
 
 def icir_score(y_true: Any, y_pred: Any, *, days: Any = None, sample_weight: Any = None) -> float:
@@ -122,8 +125,9 @@ def icir_score(y_true: Any, y_pred: Any, *, days: Any = None, sample_weight: Any
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN means unlabelled) and predictions.
+    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels (NaN means unlabelled) and predictions. The score of several columns is the mean over
+        columns.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -148,7 +152,7 @@ def icir_score(y_true: Any, y_pred: Any, *, days: Any = None, sample_weight: Any
     >>> round(icir_score([1, 2, 3, 1, 2, 3], [1, 2, 3, 1, 3, 2], days=days), 3)
     2.121
     """
-    return mean_over_std(daily_ic(y_true, y_pred, days=days, sample_weight=sample_weight))
+    return _score(mean_over_std, y_true, y_pred, days, "pearson", sample_weight)
 
 
 def rank_ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
@@ -156,8 +160,9 @@ def rank_ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN means unlabelled) and predictions.
+    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels (NaN means unlabelled) and predictions. The score of several columns is the mean over
+        columns.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
 
@@ -177,7 +182,7 @@ def rank_ic_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
     >>> rank_ic_score([1, 2, 3], [1, 10, 1000], days=["2024-01-02"] * 3)
     1.0
     """
-    return mean(daily_ic(y_true, y_pred, days=days, method="spearman"))
+    return _score(mean, y_true, y_pred, days, "spearman")
 
 
 def rank_icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
@@ -185,8 +190,9 @@ def rank_icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
 
     Parameters
     ----------
-    y_true, y_pred : array-like of shape (n_samples,)
-        Labels (NaN means unlabelled) and predictions.
+    y_true, y_pred : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        Labels (NaN means unlabelled) and predictions. The score of several columns is the mean over
+        columns.
     days : array-like of dates, shape (n_samples,), default=None
         Trading day of each row. None: taken from the index of ``y_true``, else of ``y_pred``.
 
@@ -208,7 +214,22 @@ def rank_icir_score(y_true: Any, y_pred: Any, *, days: Any = None) -> float:
     >>> round(rank_icir_score([1, 2, 3, 1, 2, 3], [1, 2, 9, 1, 9, 2], days=days), 3)
     2.121
     """
-    return mean_over_std(daily_ic(y_true, y_pred, days=days, method="spearman"))
+    return _score(mean_over_std, y_true, y_pred, days, "spearman")
+
+
+def _score(
+    summarise: Callable[[pd.Series], float],
+    y_true: Any,
+    y_pred: Any,
+    days: Any,
+    method: Method,
+    sample_weight: Any = None,
+) -> float:
+    """Summarise the daily IC; of several columns, the mean over columns."""
+    pairs = paired_columns(y_true, y_pred)
+    beside = {"days": days, "sample_weight": sample_weight}
+    scores = [summarise(daily_ic(*pair, method=method, **beside)) for pair in pairs]
+    return float(np.mean(scores))
 
 
 def correlate_days(rows: LabelledRows, method: Method) -> pd.Series:

@@ -12,9 +12,10 @@ from typing import Any
 # prediction; a scorer of another class would predict again for each metric.
 from sklearn.metrics._scorer import _Scorer
 
+from skattn.metrics._columns import chosen_column
 from skattn.metrics._ic import ic_score, icir_score, rank_ic_score, rank_icir_score
 from skattn.panel import align_y, days_of
-from skattn.parameters import shown
+from skattn.parameters import check_value, shown
 
 
 class DailyScorer(_Scorer):
@@ -24,6 +25,10 @@ class DailyScorer(_Scorer):
     index of X, else from the index of y. With scikit-learn's metadata routing enabled, the scorer
     requests ``days`` by default:
     ``cross_validate(..., scoring=ic_scorer, params={"days": days})``.
+
+    Where a row has several labels, the score is the mean over their columns, and
+    :meth:`of_column` makes the scorer of one of them:
+    ``scoring={name: rank_ic_scorer.of_column(name) for name in y.columns}``.
 
     Parameters
     ----------
@@ -46,6 +51,7 @@ class DailyScorer(_Scorer):
     """
 
     __metadata_request__score = {"days": True}
+    _column: str | int | None = None
 
     def __init__(self, score_func: Callable[..., float]) -> None:
         super().__init__(score_func, sign=1, kwargs={})
@@ -67,7 +73,7 @@ class DailyScorer(_Scorer):
             A fitted regressor.
         X : DataFrame, WindowArray or array-like of n_samples rows
             Input of the prediction.
-        y_true : array-like of shape (n_samples,)
+        y_true : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Labels; NaN means unlabelled.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows within their day, for IC and ICIR. Ranks have no weights.
@@ -112,7 +118,36 @@ class DailyScorer(_Scorer):
                     f"sample_weight must be None for {self!r}: a rank correlation has no weights."
                 )
             beside["sample_weight"] = sample_weight
-        return super()._score(method_caller, estimator, X, y_true, **beside)
+        if self._column is None:
+            return super()._score(method_caller, estimator, X, y_true, **beside)
+        # The whole prediction is what scorers of several columns share.
+        predicted = method_caller(estimator, "predict", X)
+        label, predicted = chosen_column(y_true, predicted, self._column)
+        return self._score_func(label, predicted, **beside)
+
+    def of_column(self, column: str | int) -> DailyScorer:
+        """Make the scorer of one column, where a row has several labels.
+
+        Parameters
+        ----------
+        column : str or int
+            Name of the column in y, or the column's number, from 0 on. Where y is a table with
+            numbers as names, the name counts.
+
+        Returns
+        -------
+        scorer : DailyScorer
+            A copy of this scorer. Scorers of several columns share one prediction.
+
+        Examples
+        --------
+        >>> from skattn.metrics import rank_ic_scorer
+        >>> {name: rank_ic_scorer.of_column(name) for name in ("1d", "5d")}["5d"]
+        DailyScorer(rank_ic_score, column='5d')
+        """
+        scorer = copy(self)
+        scorer._column = check_value("column", column, "str | int", at_least=0)
+        return scorer
 
     def set_score_request(self, **kwargs: bool | str | None) -> DailyScorer:
         """Make a scorer with another metadata request, and leave the shared scorer unchanged.
@@ -130,7 +165,8 @@ class DailyScorer(_Scorer):
         return super(DailyScorer, copy(self)).set_score_request(**kwargs)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._score_func.__name__})"
+        column = "" if self._column is None else f", column={self._column!r}"
+        return f"{type(self).__name__}({self._score_func.__name__}{column})"
 
 
 class _WithDays:

@@ -25,18 +25,26 @@ class LastState(nn.Module):
         Number of recurrent layers.
     dropout : float
         Dropout rate between the recurrent layers.
+    n_outputs : int, default=1
+        Number of labels K that are predicted.
     """
 
     def __init__(
-        self, rnn: str, n_features: int, hidden_size: int, num_layers: int, dropout: float
+        self,
+        rnn: str,
+        n_features: int,
+        hidden_size: int,
+        num_layers: int,
+        dropout: float,
+        n_outputs: int = 1,
     ) -> None:
         super().__init__()
         self.block_rows = RNN_ROWS[rnn]
         self.rnn = make_rnn(rnn, n_features, hidden_size, num_layers, dropout)
-        self.fc_out = nn.Linear(hidden_size, 1)
+        self.fc_out = nn.Linear(hidden_size, n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict one value for each of the B windows.
+        """Predict one value, or K values, for each of the B windows.
 
         Parameters
         ----------
@@ -44,10 +52,10 @@ class LastState(nn.Module):
 
         Returns
         -------
-        predicted : tensor of shape (B,)
+        predicted : tensor of shape (B,), or (B, K) for several outputs
         """
         states, _ = self.rnn(time_major(x))
-        return self.fc_out(states[-1])[:, 0]
+        return self.fc_out(states[-1]).squeeze(-1)
 
 
 class LastStateRegressor(SequenceRegressor):

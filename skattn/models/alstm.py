@@ -16,7 +16,8 @@ class ALSTM(nn.Module):
     """Linear map and tanh, a GRU or LSTM, attention over its steps, and a linear output.
 
     The parameters and the names of the weights match ``ALSTMModel`` in qlib,
-    ``qlib/contrib/model/pytorch_alstm.py``. :class:`ALSTMRegressor` describes the parameters.
+    ``qlib/contrib/model/pytorch_alstm.py``. :class:`ALSTMRegressor` describes the parameters;
+    ``n_outputs`` is the number of labels that are predicted.
 
     Examples
     --------
@@ -36,6 +37,7 @@ class ALSTM(nn.Module):
         num_layers: int = 2,
         rnn: str = "gru",
         dropout: float = 0.0,
+        n_outputs: int = 1,
     ) -> None:
         super().__init__()
         self.block_rows = RNN_ROWS[rnn]
@@ -43,7 +45,7 @@ class ALSTM(nn.Module):
         self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
         self.net.add_module("act", nn.Tanh())
         self.rnn = make_rnn(rnn, hidden_size, hidden_size, num_layers, dropout)
-        self.fc_out = nn.Linear(2 * hidden_size, 1)
+        self.fc_out = nn.Linear(2 * hidden_size, n_outputs)
         self.att_net = nn.Sequential()
         self.att_net.add_module("att_fc_in", nn.Linear(hidden_size, hidden_size // 2))
         self.att_net.add_module("att_dropout", nn.Dropout(dropout))
@@ -51,10 +53,10 @@ class ALSTM(nn.Module):
         self.att_net.add_module("att_fc_out", nn.Linear(hidden_size // 2, 1, bias=False))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict values of shape (B,) for windows of shape (B, T, F)."""
+        """Predict values (B,), or (B, K) for several outputs, for windows (B, T, F)."""
         states, weights = self._states_and_weights(x)
         context = (weights * states).sum(dim=0)
-        return self.fc_out(torch.cat((states[-1], context), dim=1))[:, 0]
+        return self.fc_out(torch.cat((states[-1], context), dim=1)).squeeze(-1)
 
     def attend(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Attention maps: ``time`` of shape (B, T), which sums to 1 over the steps."""
@@ -108,6 +110,8 @@ class ALSTMRegressor(SequenceRegressor):
     )
     parameters_for_checks = {"hidden_size": 16}
 
-    def build_module(self, n_steps: int, n_features: int) -> ALSTM:
+    def build_module(self, n_steps: int, n_features: int, n_outputs: int = 1) -> ALSTM:
         """Make the torch module for windows of this shape."""
-        return ALSTM(n_features, self.hidden_size, self.num_layers, self.rnn, self.dropout)
+        return ALSTM(
+            n_features, self.hidden_size, self.num_layers, self.rnn, self.dropout, n_outputs
+        )

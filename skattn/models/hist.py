@@ -39,6 +39,8 @@ class HIST(nn.Module):
         Recurrent unit.
     dropout : float, default=0.0
         Dropout rate between the recurrent layers.
+    n_outputs : int, default=1
+        Number of labels K that are predicted.
 
     References
     ----------
@@ -70,6 +72,7 @@ class HIST(nn.Module):
         num_layers: int = 2,
         rnn: str = "lstm",
         dropout: float = 0.0,
+        n_outputs: int = 1,
     ) -> None:
         super().__init__()
         self.rnn_rows = RNN_ROWS[rnn]
@@ -81,7 +84,7 @@ class HIST(nn.Module):
         self.fc_is_fore = _linear(hidden_size)
         self.fc_is_back = _linear(hidden_size)
         self.fc_indi = _linear(hidden_size)
-        self.fc_out = nn.Linear(hidden_size, 1)
+        self.fc_out = nn.Linear(hidden_size, n_outputs)
 
     def forward(
         self,
@@ -89,7 +92,7 @@ class HIST(nn.Module):
         present: torch.Tensor | None = None,
         concepts: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Predict one value for each stock of each of D days.
+        """Predict one value, or K values, for each stock of each of D days.
 
         Parameters
         ----------
@@ -102,7 +105,7 @@ class HIST(nn.Module):
 
         Returns
         -------
-        predicted : tensor of shape (D, S)
+        predicted : tensor of shape (D, S), or (D, S, K) for several outputs
         """
         return self._forward(x, present, concepts)[0]
 
@@ -152,7 +155,7 @@ class HIST(nn.Module):
 
         rest = states - back - self.fc_is_back(shared)
         individual = nn.functional.leaky_relu(self.fc_indi(rest))
-        predicted = self.fc_out(predefined + hidden + individual)[:, :, 0]
+        predicted = self.fc_out(predefined + hidden + individual).squeeze(-1)
         return predicted, {
             "stock_to_concept": enter,
             "concept_to_stock": take,
@@ -258,9 +261,11 @@ class HISTRegressor(CrossSectionalRegressor):
     monitor: str = "valid_ic"
     parameters_for_checks = {"hidden_size": 16}
 
-    def build_module(self, n_steps: int, n_features: int) -> HIST:
+    def build_module(self, n_steps: int, n_features: int, n_outputs: int = 1) -> HIST:
         """Make the torch module for windows of this shape."""
-        return HIST(n_features, self.hidden_size, self.num_layers, self.rnn, self.dropout)
+        return HIST(
+            n_features, self.hidden_size, self.num_layers, self.rnn, self.dropout, n_outputs
+        )
 
     def make_side_inputs(self) -> ConceptTable:
         """Make the table that looks up the concepts of a batch's rows."""

@@ -18,6 +18,8 @@ class LSTM(LastState):
         Number of recurrent layers.
     dropout : float, default=0.0
         Dropout rate between the recurrent layers.
+    n_outputs : int, default=1
+        Number of labels K that are predicted.
 
     References
     ----------
@@ -33,9 +35,14 @@ class LSTM(LastState):
     """
 
     def __init__(
-        self, n_features: int, hidden_size: int = 64, num_layers: int = 2, dropout: float = 0.0
+        self,
+        n_features: int,
+        hidden_size: int = 64,
+        num_layers: int = 2,
+        dropout: float = 0.0,
+        n_outputs: int = 1,
     ) -> None:
-        super().__init__("lstm", n_features, hidden_size, num_layers, dropout)
+        super().__init__("lstm", n_features, hidden_size, num_layers, dropout, n_outputs)
 
 
 class LSTMRegressor(LastStateRegressor):
@@ -61,6 +68,6 @@ class LSTMRegressor(LastStateRegressor):
     True
     """
 
-    def build_module(self, n_steps: int, n_features: int) -> LSTM:
+    def build_module(self, n_steps: int, n_features: int, n_outputs: int = 1) -> LSTM:
         """Make the torch module for windows of this shape."""
-        return LSTM(n_features, self.hidden_size, self.num_layers, self.dropout)
+        return LSTM(n_features, self.hidden_size, self.num_layers, self.dropout, n_outputs)

@@ -51,6 +51,8 @@ class SFM(nn.Module):
         Dropout rate of the recurrent state. Each window has one mask, the same at every step. A
         dropped unit does not reach the gates, and its amplitudes :math:`|S|^2` do not reach the
         output.
+    n_outputs : int, default=1
+        Number of labels K that are predicted.
 
     Attributes
     ----------
@@ -84,6 +86,7 @@ class SFM(nn.Module):
         output_dim: int = 32,
         dropout_W: float = 0.0,
         dropout_U: float = 0.0,
+        n_outputs: int = 1,
     ) -> None:
         super().__init__()
         self.dropout_W = dropout_W
@@ -105,10 +108,10 @@ class SFM(nn.Module):
         self.b_a = nn.Parameter(torch.zeros(hidden_size))
         self.W_p = nn.Parameter(nn.init.xavier_uniform_(torch.empty(hidden_size, output_dim)))
         self.b_p = nn.Parameter(torch.zeros(output_dim))
-        self.fc_out = nn.Linear(output_dim, 1)
+        self.fc_out = nn.Linear(output_dim, n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict one value for each of the B windows.
+        """Predict one value, or K values, for each of the B windows.
 
         Parameters
         ----------
@@ -116,12 +119,12 @@ class SFM(nn.Module):
 
         Returns
         -------
-        predicted : tensor of shape (B,)
+        predicted : tensor of shape (B,), or (B, K) for several outputs
         """
         # No autocast: rounding errors of a lower precision would add up over the recurrence.
         with torch.autocast(x.device.type, enabled=False):
             state = last_memory_state(*self._recurrence_inputs(x))
-        return self.fc_out(F.linear(state, self.W_p.T, self.b_p))[:, 0]
+        return self.fc_out(F.linear(state, self.W_p.T, self.b_p)).squeeze(-1)
 
     @torch.no_grad()
     def attend(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -232,7 +235,7 @@ class SFMRegressor(SequenceRegressor):
     batch_size: int = 1600
     parameters_for_checks = {"hidden_size": 16, "freq_dim": 5, "output_dim": 4}
 
-    def build_module(self, n_steps: int, n_features: int) -> SFM:
+    def build_module(self, n_steps: int, n_features: int, n_outputs: int = 1) -> SFM:
         """Make the torch module for windows of this shape."""
         return SFM(
             n_features,
@@ -241,4 +244,5 @@ class SFMRegressor(SequenceRegressor):
             self.output_dim,
             self.dropout_W,
             self.dropout_U,
+            n_outputs,
         )

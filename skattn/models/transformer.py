@@ -33,6 +33,8 @@ class Transformer(nn.Module):
     dropout : float, default=0.0
         Dropout rate of the attention weights, within the feed-forward networks, and of the outputs
         of attention and feed-forward networks.
+    n_outputs : int, default=1
+        Number of labels K that are predicted.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class Transformer(nn.Module):
         num_layers: int = 2,
         dim_feedforward: int = 2048,
         dropout: float = 0.0,
+        n_outputs: int = 1,
     ) -> None:
         super().__init__()
         if d_model % nhead:
@@ -82,10 +85,10 @@ class Transformer(nn.Module):
         self.transformer_encoder = nn.TransformerEncoder(
             layer, num_layers, enable_nested_tensor=False
         )
-        self.decoder_layer = nn.Linear(d_model, 1)
+        self.decoder_layer = nn.Linear(d_model, n_outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Predict one value for each of the B windows.
+        """Predict one value, or K values, for each of the B windows.
 
         Parameters
         ----------
@@ -93,11 +96,11 @@ class Transformer(nn.Module):
 
         Returns
         -------
-        predicted : tensor of shape (B,)
+        predicted : tensor of shape (B,), or (B, K) for several outputs
         """
         dropout = self.dropout if self.training else 0.0
         *_, steps = self._inputs(x, dropout)
-        return self.decoder_layer(encode_last_step(self._layers[-1], steps, dropout))[:, 0]
+        return self.decoder_layer(encode_last_step(self._layers[-1], steps, dropout)).squeeze(-1)
 
     def attend(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Attention maps, without dropout.
@@ -186,7 +189,7 @@ class TransformerRegressor(SequenceRegressor):
     n_iter_no_change: int = 5
     parameters_for_checks = {"d_model": 8, "dim_feedforward": 32}
 
-    def build_module(self, n_steps: int, n_features: int) -> Transformer:
+    def build_module(self, n_steps: int, n_features: int, n_outputs: int = 1) -> Transformer:
         """Make the torch module for windows of this shape."""
         return Transformer(
             n_features,
@@ -195,4 +198,5 @@ class TransformerRegressor(SequenceRegressor):
             self.num_layers,
             self.dim_feedforward,
             self.dropout,
+            n_outputs,
         )

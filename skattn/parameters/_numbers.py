@@ -1,4 +1,4 @@
-"""One number a row."""
+"""One number a row, or one for each row and column."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_array, column_or_1d
 
 from skattn.parameters._allowed import InvalidParameterError
 
 
-def check_numbers(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
+def check_numbers(
+    name: str, values: Any, *, warn: bool = False, several: bool = False
+) -> np.ndarray:
     """Convert one number a row to an array of float64.
 
     Parameters
@@ -23,10 +25,12 @@ def check_numbers(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
         values that a mask hides become NaN.
     warn : bool, default=False
         Whether to warn of a column vector, as scikit-learn does.
+    several : bool, default=False
+        Whether there may be several columns, shape (n_samples, n_columns).
 
     Returns
     -------
-    values : ndarray of float64, shape (n_samples,)
+    values : ndarray of float64, shape (n_samples,) or (n_samples, n_columns)
 
     Raises
     ------
@@ -40,11 +44,38 @@ def check_numbers(name: str, values: Any, *, warn: bool = False) -> np.ndarray:
     array([ 1.,  2., nan])
     """
     try:
-        return column_or_1d(_with_nan(values), dtype=np.float64, warn=warn)
+        numbers = _with_nan(values)
+        if several and count_columns(numbers) > 1:
+            return check_array(numbers, dtype=np.float64, ensure_all_finite=False)
+        return column_or_1d(numbers, dtype=np.float64, warn=warn)
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         # The first line says what is wrong; scikit-learn and polars print the data below it.
         why = (str(error).splitlines() or [type(error).__name__])[0]
         raise InvalidParameterError(f"{name} must hold one number a row: {why}") from error
+
+
+def count_columns(values: Any) -> int:
+    """Count the columns of a table or array of two dimensions; what has another shape has one.
+
+    Parameters
+    ----------
+    values : array-like
+
+    Returns
+    -------
+    n_columns : int
+
+    Examples
+    --------
+    >>> from skattn.parameters import count_columns
+    >>> count_columns([[1.0, 2.0]]), count_columns([1.0, 2.0])
+    (2, 1)
+    """
+    try:
+        shape = values.shape if hasattr(values, "shape") else np.shape(values)
+        return int(shape[1]) if len(shape) == 2 else 1
+    except (TypeError, ValueError, RuntimeError):
+        return 1  # no array at all, which those who read it will say
 
 
 def from_tensor(values: Any) -> Any:

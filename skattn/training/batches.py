@@ -59,7 +59,10 @@ class Batches:
             yield self.batch_of(rows if order is None else order[rows])
 
     def batch_of(self, rows: Any) -> Batch:
-        """Take some rows as tensors: windows (B, T, F), or a dict with them, and labels (B,)."""
+        """Take some rows as tensors: windows (B, T, F), or a dict with them, and labels.
+
+        Labels are (B,), or (B, K) where there are K of them; so it is for days below.
+        """
         targets = {"y": torch.from_numpy(self.samples.y[rows])}
         if self.samples.weight is not None:
             targets["weight"] = torch.from_numpy(self.samples.weight[rows])

@@ -82,7 +82,10 @@ class FiniteLoss(Callback):
 
 
 class ValidScore(Callback):
-    """Record the mean daily information coefficient of the validation rows every epoch."""
+    """Record the mean daily information coefficient of the validation rows every epoch.
+
+    Of several labels, it is the mean over those that have something to rank in the rows.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -108,13 +111,25 @@ class ValidScore(Callback):
         # Batches of days come in the order of the days, other batches in the order of the rows.
         if net.contract.cross_sectional or net.by_days:
             samples = samples.rows(np.concatenate(samples.rows_by_day()))
-        score = _SCORES[self.name](samples.y, predicted, days=samples.days)
+        score = _score_columns(_SCORES[self.name], samples, predicted)
         if np.isnan(score):
             raise ValueError(
                 f"monitor={self.name!r} has no value: no validation day has two labelled stocks "
                 f"with different predictions. Use monitor='valid_loss'."
             )
         net.history.record(self.name, float(score))
+
+
+def _score_columns(score: Callable[..., float], samples: Samples, predicted: np.ndarray) -> float:
+    """Score the predictions; of several labels, those that differ on some day."""
+    if predicted.ndim == 1:
+        return score(samples.y, predicted, days=samples.days)
+    differs = ~np.isnan(samples.rankable().y).all(axis=0)
+    scores = [
+        score(samples.y[:, column], predicted[:, column], days=samples.days)
+        for column in np.flatnonzero(differs)
+    ]
+    return float(np.mean(scores)) if scores else np.nan
 
 
 class EpochHooks(Callback):

@@ -42,6 +42,8 @@ def make_net(
     *,
     device: str,
     seed: int,
+    n_outputs: int = 1,
+    output_names: tuple | None = None,
     old: SequenceNet | None = None,
 ) -> SequenceNet:
     """Make and initialize the net that trains a module.
@@ -58,6 +60,10 @@ def make_net(
         Device of torch.
     seed : int
         Of the order of the batches.
+    n_outputs : int, default=1
+        Values that the module gives a row.
+    output_names : tuple, default=None
+        Names of the labels.
     old : SequenceNet, default=None
         Net of an earlier fit whose weights and history the new net goes on from.
 
@@ -80,7 +86,7 @@ def make_net(
                 "warm_start=True goes on from the weights of the last fit, but the parameters "
                 "of the architecture have changed since. Set them back, or warm_start=False."
             ) from error
-    loss = _make_loss(parameters)
+    loss = _make_loss(parameters, n_outputs)
     freeze_parameters(module, parameters.freeze)
     optimizer, decay = parameters.optimizer, parameters.weight_decay
     net = SequenceNet(
@@ -101,6 +107,8 @@ def make_net(
         by_days=parameters.batch == "days",
         days_per_batch=parameters.days_per_batch or 1,
         side_inputs=side_inputs,
+        n_outputs=n_outputs,
+        output_names=output_names,
     )
     net.initialize()
     # The net has the module now. The instance that it was made of would be pickled beside it.
@@ -110,9 +118,9 @@ def make_net(
     return net
 
 
-def _make_loss(parameters: TrainingParameters) -> MaskedLoss:
+def _make_loss(parameters: TrainingParameters, n_outputs: int) -> MaskedLoss:
     """Make the loss, and check that batches are what it needs."""
-    loss = MaskedLoss(parameters.loss)
+    loss = MaskedLoss(parameters.loss, n_outputs)
     if parameters.batch == "rows":
         if loss.needs_days:
             raise ValueError(
@@ -161,7 +169,8 @@ def hold_out(
     Raises
     ------
     ValueError
-        There are too few days to hold any out, or ``monitor`` needs days that are unknown.
+        There are too few days to hold any out, ``monitor`` needs days that are unknown, or one of
+        several labels is known of no row to train on.
     """
     if valid is not None:
         _check_validation_days(samples, valid, parameters.purge, y, index)
@@ -182,6 +191,14 @@ def hold_out(
             f"monitor={parameters.monitor!r} needs the trading days of the validation rows: give "
             f"{'X' if valid is None else 'X_val'} or y an index with a level 'datetime'."
         )
+    if data.train.y.ndim == 2:
+        empty = np.flatnonzero(np.isnan(data.train.y).all(axis=0))
+        if len(empty):
+            names = net.output_names or range(net.n_outputs)
+            raise ValueError(
+                f"y has no label to train on in column {names[empty[0]]!r}: it is NaN in all rows "
+                f"that are left for training. Leave the column out, or give more days."
+            )
     return data
 
 
@@ -346,7 +363,8 @@ def trainable(samples: Samples, net: SequenceNet, rows: np.ndarray | None = None
     """
     rows = samples.labelled() if rows is None else rows
     if net.criterion_.needs_days:
-        rows = rows & samples.rankable()
+        samples = samples.rankable()
+        rows = rows & samples.labelled()
         if not rows.any():
             raise ValueError(
                 f"loss={net.criterion_.name} compares the stocks of a day, and no day to train on, "

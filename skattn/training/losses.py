@@ -27,6 +27,11 @@ class MaskedLoss(nn.Module):
         ``loss(predicted, label)`` takes two tensors of shape (B,) and returns a scalar tensor. A
         callable that has a parameter ``day`` also gets the number of the day of each row, one that
         has a parameter ``weight`` the weights, or None.
+    n_outputs : int, default=1
+        Labels K of a row. Where there are several, the loss is computed for each column, on the
+        rows that have the column's label, and columns count by the number of these rows. The mean
+        of a loss by row is then the mean over all labels, and a loss of a cross-section compares
+        labels of one column only.
 
     Attributes
     ----------
@@ -47,8 +52,11 @@ class MaskedLoss(nn.Module):
     tensor(1.5000)
     """
 
-    def __init__(self, loss: str | Callable[..., torch.Tensor]) -> None:
+    n_outputs = 1  # of losses that an older version has pickled
+
+    def __init__(self, loss: str | Callable[..., torch.Tensor], n_outputs: int = 1) -> None:
         super().__init__()
+        self.n_outputs = n_outputs
         self.name = loss if isinstance(loss, str) else shown(loss)
         # A copy, so that a fit does not change the object that the user passed.
         if isinstance(loss, str):
@@ -62,7 +70,7 @@ class MaskedLoss(nn.Module):
 
         Parameters
         ----------
-        predicted : tensor of shape (B,) or (D, S)
+        predicted : tensor of shape (B,) or (D, S); (B, K) or (D, S, K) for K outputs
             Predictions.
         y : tensor like predicted, or dict of "y", "weight" and "day"
             Labels, with NaN where there is none; weights, whose mean over all rows of the fit is 1;
@@ -80,13 +88,33 @@ class MaskedLoss(nn.Module):
                 f"The module must give one value a window, shape {tuple(y.shape)}; it gave "
                 f"{tuple(predicted.shape)}. Let forward(x) end in [:, 0]."
             )
-        rows = {name: values.flatten() for name, values in beside.items()}
-        predicted, labelled = predicted.flatten(), ~torch.isnan(rows["y"])
-        if not labelled.all():
-            predicted = predicted[labelled]
-            rows = {name: values[labelled] for name, values in rows.items()}
-            if len(predicted) == 0:
-                raise ValueError("A batch has no label at all (y is NaN in all its rows).")
+        if self.n_outputs == 1:
+            rows = {name: values.flatten() for name, values in beside.items()}
+            predicted, labelled = predicted.flatten(), ~torch.isnan(rows["y"])
+            if not labelled.all():
+                predicted = predicted[labelled]
+                rows = {name: values[labelled] for name, values in rows.items()}
+            return self._of_labelled(predicted, rows)
+        rows = {name: values.flatten() for name, values in beside.items() if name != "y"}
+        columns = zip(predicted.flatten(0, -2).T, y.flatten(0, -2).T, strict=True)
+        losses, counts = [], []
+        for of_column, labels in columns:
+            labelled = ~torch.isnan(labels)
+            if labelled.any():
+                known = {name: values[labelled] for name, values in {**rows, "y": labels}.items()}
+                losses.append(self._of_labelled(of_column[labelled], known))
+                counts.append(len(known["y"]))
+        if not losses:
+            return self._of_labelled(predicted.flatten()[:0], {})
+        shares = torch.tensor(counts, dtype=y.dtype, device=y.device) / sum(counts)
+        return (shares * torch.stack(losses)).sum()
+
+    def _of_labelled(
+        self, predicted: torch.Tensor, rows: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        """Compute the loss of rows that all have a label."""
+        if len(predicted) == 0:
+            raise ValueError("A batch has no label at all (y is NaN in all its rows).")
         loss = self._compute(predicted, rows["y"], rows.get("weight"), rows.get("day"))
         if not (isinstance(loss, torch.Tensor) and loss.ndim == 0):
             got = tuple(loss.shape) if isinstance(loss, torch.Tensor) else type(loss).__name__

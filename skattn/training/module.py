@@ -3,7 +3,10 @@
 A module is a plain ``torch.nn.Module``. Only ``forward`` is required.
 
 ``forward(x)``
-    Takes windows (B, T, F) to predictions (B,). Rows must not see each other.
+    Takes windows (B, T, F) to predictions (B,). Rows must not see each other. Where
+    ``build_module`` takes a third argument, ``n_outputs=1``, the module can be trained on several
+    labels at once: of K > 1 outputs, ``forward`` gives (B, K), or (D, S, K) where it is
+    cross-sectional.
 ``block_rows`` : int or None, default None
     Rows that a CPU computes at a time, each block on a thread of its own. None: all rows of a batch
     are computed at once.

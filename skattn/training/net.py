@@ -60,10 +60,17 @@ class SequenceNet(NeuralNet):
         Days in a batch of whole days.
     side_inputs : SideInputs, default=SideInputs()
         What the module gets beside the windows.
+    n_outputs : int, default=1
+        Values that the module gives a row.
+    output_names : tuple, default=None
+        Names of the labels, where y is a table of several.
     """
 
     row_bits_differ_: bool | None = None  # measured after training
     schedules_: tuple = ()  # where the last training left the schedules of the learning rate
+    # Of nets that an older version has pickled.
+    n_outputs: int = 1
+    output_names: tuple | None = None
 
     def __init__(
         self,
@@ -74,6 +81,8 @@ class SequenceNet(NeuralNet):
         by_days: bool = False,
         days_per_batch: int = 1,
         side_inputs: SideInputs | None = None,
+        n_outputs: int = 1,
+        output_names: tuple | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -83,6 +92,8 @@ class SequenceNet(NeuralNet):
         self.by_days = by_days
         self.days_per_batch = days_per_batch
         self.side_inputs = side_inputs or SideInputs()
+        self.n_outputs = n_outputs
+        self.output_names = output_names
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -173,14 +184,22 @@ class SequenceNet(NeuralNet):
             return self._check_output(module(x, **beside), x).float()
 
     def _check_output(self, predicted: Any, x: torch.Tensor) -> torch.Tensor:
-        """Raise where ``forward`` does not give one value a row that training can improve."""
+        """Raise where ``forward`` does not give the values of a row that training can improve."""
         forward = f"{type(self.module_).__name__}.forward"
-        shape = x.shape[:2] if self.contract.cross_sectional else x.shape[:1]
+        shape = tuple(x.shape[:2] if self.contract.cross_sectional else x.shape[:1])
+        if self.n_outputs > 1:
+            shape += (self.n_outputs,)
         if not isinstance(predicted, torch.Tensor) or predicted.shape != shape:
             is_tensor = isinstance(predicted, torch.Tensor)
             got = f"shape {tuple(predicted.shape)}" if is_tensor else type(predicted).__name__
+            if self.n_outputs > 1:
+                raise ValueError(
+                    f"{forward} must give n_outputs={self.n_outputs} values a row, a tensor of "
+                    f"shape {shape}; it gave {got}. Let its last layer have n_outputs "
+                    f"columns, and end forward with squeeze(-1), which takes a single one away."
+                )
             raise ValueError(
-                f"{forward} must give one value a row, a tensor of shape {tuple(shape)}; it gave "
+                f"{forward} must give one value a row, a tensor of shape {shape}; it gave "
                 f"{got}. Where the last axis has one value, end forward with [..., 0]."
             )
         if torch.is_grad_enabled() and not predicted.requires_grad:

@@ -37,7 +37,7 @@ def predict_rows(net: SequenceNet, samples: Samples) -> np.ndarray:
 
     Returns
     -------
-    y_pred : ndarray of shape (N,), float32
+    y_pred : ndarray of shape (N,) or, of K outputs, (N, K); float32
     """
     return _apply(net, samples, lambda **inputs: {"y": net.compute(**inputs)})["y"]
 
@@ -87,7 +87,7 @@ def predict_repeated(net: SequenceNet, samples: Samples) -> tuple[np.ndarray, np
     -------
     rows : ndarray of int, shape (B,)
         Number of the row at each place of the block.
-    y_pred : ndarray of shape (B,), float32
+    y_pred : ndarray of shape (B,) or, of K outputs, (B, K); float32
     """
     net.module_.eval()
     size = _block_size(net)

@@ -17,8 +17,8 @@ class Samples:
     ----------
     X : WindowArray or ndarray of shape (N, T, F), float32
         The windows.
-    y : ndarray of shape (N,), float32
-        Labels.
+    y : ndarray of shape (N,) or (N, K), float32
+        Labels; K of them a row.
     days : DatetimeIndex of length N, default=None
         Trading day of each row, where it is known.
     instruments : Index of length N, default=None
@@ -63,22 +63,30 @@ class Samples:
         """
         if self.weight is None:
             return self
+        by_cell = self.weight
+        if self.y.ndim == 2:
+            by_cell = np.broadcast_to(self.weight[:, None], self.y.shape)
         # By the largest first: a sum of large weights could overflow.
-        weight = self.weight / self.weight.max()
-        weight = (weight / weight[self.labelled()].mean()).astype(self.y.dtype)
+        largest = self.weight.max()
+        weight = self.weight / largest
+        weight = (weight / (by_cell / largest)[~np.isnan(self.y)].mean()).astype(self.y.dtype)
         return Samples(self.X, self.y, self.days, self.instruments, weight)
 
     def labelled(self) -> np.ndarray:
-        """Mask of the rows that have a label."""
-        return ~np.isnan(self.y)
+        """Mask of the rows that have a label; of K labels, any."""
+        known = ~np.isnan(self.y)
+        return known if known.ndim == 1 else known.any(axis=1)
 
-    def rankable(self) -> np.ndarray:
-        """Mask of the rows that have a label, on days on which labels differ."""
-        labelled, day = self.labelled(), self.day_codes()
-        low, high = np.full((2, day.max(initial=-1) + 1), [[np.inf], [-np.inf]])
-        np.minimum.at(low, day[labelled], self.y[labelled])
-        np.maximum.at(high, day[labelled], self.y[labelled])
-        return labelled & (high > low)[day]
+    def rankable(self) -> Samples:
+        """Keep the labels, of each column, of the days on which its labels differ."""
+        day, y = self.day_codes(), self.y.copy()
+        for labels in [y] if y.ndim == 1 else y.T:
+            labelled = ~np.isnan(labels)
+            low, high = np.full((2, day.max(initial=-1) + 1), [[np.inf], [-np.inf]])
+            np.minimum.at(low, day[labelled], labels[labelled])
+            np.maximum.at(high, day[labelled], labels[labelled])
+            labels[~(high > low)[day]] = np.nan
+        return Samples(self.X, y, self.days, self.instruments, self.weight)
 
     def day_codes(self) -> np.ndarray:
         """Number the day of each row; where days are unknown each row is a day of its own."""

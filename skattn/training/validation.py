@@ -39,7 +39,7 @@ def make_samples(
         The windows of X.
     X : object
         What the user passed; its index may know days and instruments.
-    y : array-like of shape (N,), or None
+    y : array-like of shape (N,) or (N, K), or None
         Labels. None: unknown, as in prediction; windows are not looked at then.
     days, instruments : array-like of shape (N,), default=None
         As the user passed them. None: from the index of X, else of y.
@@ -71,11 +71,13 @@ def make_samples(
     required = {f"X{suffix}": windows, f"y{suffix}": y}
     check_lengths(required, days=days, instruments=instruments)
     align_y(X, y, names=(f"X{suffix}", f"y{suffix}"))
-    labels = to_floats(check_labels(y, f"y{suffix}", warn=True), f"y{suffix}", dtype)
+    labels = check_labels(y, f"y{suffix}", warn=True, several=True)
+    labels = to_floats(labels, f"y{suffix}", dtype)
     weight: np.ndarray | None = None
     if sample_weight is not None:
         weight = check_weights(sample_weight, len(windows), X, y)
-        labels = np.where(weight > 0, labels, np.nan).astype(dtype)
+        has_weight = weight > 0 if labels.ndim == 1 else weight[:, None] > 0
+        labels = np.where(has_weight, labels, np.nan).astype(dtype)
         if np.isnan(labels).all():
             raise ValueError("sample_weight is zero in all rows that have a label.")
     for first in range(0, len(windows), CHUNK):
@@ -145,7 +147,7 @@ def to_floats(labels: np.ndarray, name: str, dtype: type = np.float32) -> np.nda
     """Convert labels, and raise where a label is too large for float32."""
     with np.errstate(over="ignore"):
         single = labels.astype(np.float32)
-    too_large = np.flatnonzero(np.isinf(single))
+    too_large = np.flatnonzero(np.isinf(single).reshape(len(single), -1).any(axis=1))
     if len(too_large):
         raise ValueError(
             f"Input {name} contains infinity or a value too large for dtype('float32'), first at "

@@ -83,7 +83,13 @@ class ModelRows:
         if is_sequence:
             samples = self.model.check_rows(X, days=known_days, instruments=instruments)
             self.values, self.days, self.instruments = samples.X, samples.days, samples.instruments
-            self.model.net_.side_inputs.check(samples.instruments, fitting=False)
+            net = self.model.net_
+            if net.n_outputs > 1:
+                raise ValueError(
+                    f"Importance is that of one output, and this {type(self.model).__name__} was "
+                    f"fitted on {net.n_outputs} labels a row. Fit it on one column of y."
+                )
+            net.side_inputs.check(samples.instruments, fitting=False)
         else:
             self.values = X if isinstance(X, (pd.DataFrame, WindowArray)) else as_array("X", X)
             self.days, self.instruments = known_days, _as_index(instruments)
