@@ -20,6 +20,7 @@ from skattn.testing._data import small
 from skattn.testing._days import CROSS_SECTIONAL
 from skattn.testing._inputs import INPUTS
 from skattn.testing._lifecycle import LIFECYCLE
+from skattn.testing._outputs import OUTPUTS
 from skattn.testing._parameters import PARAMETERS
 from skattn.testing._rows import EVERY, FIRST, ROWS
 from skattn.testing._seeds import SEEDS
@@ -31,8 +32,11 @@ Check = Callable[[SequenceRegressor], None]
 # number.
 EPOCHS, SCORED, SCORED_EPOCHS = 5, "check_regressors_train", (30, 120)
 # scikit-learn wants the weights of rows to equal repeated rows to 1e-7, which takes double
-# precision, and batches of all rows.
-WEIGHED = "check_sample_weight_equivalence_on_dense_data"
+# precision, and batches of all rows; and predictions of several outputs in double precision.
+DOUBLE = {
+    "check_sample_weight_equivalence_on_dense_data": 1024,
+    "check_regressor_multioutput": 64,
+}
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,10 @@ class ScikitLearnCheck:
         with warnings.catch_warnings():
             # scikit-learn's data has no days.
             warnings.filterwarnings("ignore", ".*looks across the stocks of a day", UserWarning)
-            if self.check.func.__name__ == WEIGHED:
+            if batch_size := DOUBLE.get(self.check.func.__name__):
                 # Rows that are repeated would get dropout masks of their own.
                 masks = dict.fromkeys((p for p in estimator.get_params() if "dropout" in p), 0.0)
-                model = small(estimator, max_epochs=EPOCHS, batch_size=1024)
+                model = small(estimator, max_epochs=EPOCHS, batch_size=batch_size)
                 self.check(model.set_params(precision="float64", **masks))
                 return
             if self.check.func.__name__ != SCORED:
@@ -115,6 +119,7 @@ def model_checks(
         *EVERY,
         *ATTENTION,
         *(ATTENTION_OVER_STOCKS if crosses else ()),
+        *OUTPUTS,
         *SEEDS,
         *INPUTS,
         *PARAMETERS,

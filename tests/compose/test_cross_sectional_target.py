@@ -499,7 +499,13 @@ def test_attention_weights_see_through(windows):
         ({"method": "zscore"}, lambda y: 0 * y + 0.1, ValueError, r"y.*\b0 are NaN"),
         ({}, lambda y: y.replace(y.iloc[3], np.inf), ValueError, "y.*infinity"),
         ({}, lambda y: y[1:], ValueError, r"X, y must have.*200, 199\."),
-        ({}, lambda y: y.to_frame().assign(b=1.0), ValueError, r"y.*\(200, 2\)"),
+        ({}, lambda y: np.ones((200, 2, 2)), ValueError, r"y.*\(200, 2, 2\)"),
+        (
+            {"method": "zscore"},
+            lambda y: y.to_frame("a").assign(b=1.0),
+            ValueError,
+            r"y.*column 'b': 0 are NaN",
+        ),
         ({}, lambda y: y[::-1], ValueError, r"X.*y\.reindex"),
     ],
     ids=[
@@ -517,7 +523,8 @@ def test_attention_weights_see_through(windows):
         "constant",
         "infinity",
         "length",
-        "two columns",
+        "three dimensions",
+        "a constant column",
         "order",
     ],
 )

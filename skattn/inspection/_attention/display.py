@@ -203,10 +203,11 @@ class AttentionDisplay:
         weights = as_map(maps[map])
         labels = row_labels(weights.labels[0], **known)
         weights = AttentionMap(weights.values, weights.axes, (labels, *weights.labels[1:]))
+        predicted = model.predict(taken, **known)
         display = cls(
             weights=weights,
             sums=contract.sums_of(map),
-            predicted=model.predict(taken, **known),
+            predicted=predicted if predicted.ndim == 1 else None,
             groups=groups,
             name=f"{type(model).__name__}: {map}" if name is None else name,
         )
