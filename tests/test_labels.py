@@ -237,6 +237,92 @@ def test_the_reach_survives(market, keep):
     assert holding_days(kept) == 6
 
 
+# Several horizons -------------------------------------------------------------------------------
+
+
+@given(
+    horizons=st.lists(st.integers(1, 30), min_size=1, max_size=4, unique=True),
+    delay=st.integers(0, 3),
+)
+@settings(max_examples=20)
+def test_a_table_of_horizons_holds_the_label_of_each(market, horizons, delay):
+    labels = make_label(market.ohlcv, tuple(horizons), delay)
+    assert list(labels.columns) == [f"{days}d" for days in horizons]
+    assert label_reach(labels) == delay + max(horizons)
+    assert resolve_purge("auto", labels) == delay + max(horizons)
+    assert holding_days(labels) == (horizons[0] if len(horizons) == 1 else None)
+    for name, days in zip(labels, horizons, strict=True):
+        alone = make_label(market.ohlcv, days, delay)
+        pd.testing.assert_series_equal(labels[name], alone, check_names=False)
+        # A column that is taken out tells what it would tell alone.
+        assert label_reach(labels[name]) == alone.attrs["reach"]
+        assert holding_days(labels[name]) == days
+        assert label_reach(labels[[name]]) == alone.attrs["reach"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reach", "horizon"),
+    [
+        (lambda t: t["5d"].iloc[3:9], 6, 5),
+        (lambda t: pickle.loads(pickle.dumps(t))["5d"], 6, 5),
+        (lambda t: t[["5d", "1d"]], 6, None),
+        (lambda t: t.drop(columns="20d"), 6, None),
+        (lambda t: t["5d"].to_frame(), 6, 5),
+        # What has another name may be anything: the longest is the safe side.
+        (lambda t: t["5d"].rename("label"), 21, None),
+        (lambda t: t["1d"] - t["5d"], 21, None),
+        (lambda t: t.rename(columns={"1d": "near"}), 21, None),
+        (lambda t: t.rename(columns={"1d": "near"})[["near"]], 21, None),
+        (lambda t: t.iloc[:, :0], None, None),
+    ],
+    ids=[
+        "rows",
+        "pickle",
+        "columns",
+        "drop",
+        "to_frame",
+        "rename",
+        "difference",
+        "one renamed",
+        "renamed",
+        "none",
+    ],
+)
+def test_parts_of_a_table_of_horizons(market, change, reach, horizon):
+    part = change(make_label(market.ohlcv, horizon=(1, 5, 20)))
+    if reach is None:
+        assert label_reach(part) is None
+        return
+    assert label_reach(part) == reach
+    assert holding_days(part) == horizon
+
+
+@pytest.mark.parametrize(
+    ("horizon", "message"),
+    [
+        ((), r"horizon.*different periods, at least one; got \(\)"),
+        ((1, 5, 1), r"horizon.*different periods.*\(1, 5, 1\)"),
+        ((1, 0), r"each period of horizon.*\b0\b"),
+        ([1.5], r"each period of horizon.*1\.5"),
+        (("1d",), r"each period of horizon.*'1d'"),
+        ("15", r"horizon.*'15'"),
+        ((True,), r"each period of horizon.*True"),
+    ],
+)
+def test_horizons_that_cannot_be_are_named(market, horizon, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        make_label(market.ohlcv, horizon=horizon)
+
+
+@pytest.mark.parametrize("told", [{}, {"a": -1}, {"a": 2.0}, {"a": None, "b": 1}, [1]])
+def test_a_dict_of_reaches_that_is_nonsense_is_named(told):
+    y = pd.DataFrame({"a": [1.0], "b": [2.0]})
+    y.attrs["reach"] = told
+    for part in (y, y["a"], y["b"]):
+        with pytest.raises(ValueError, match=r'attrs\["reach"\]'):
+            label_reach(part)
+
+
 # label_reach and resolve_purge ------------------------------------------------------------------
 
 

@@ -18,12 +18,14 @@ from pandas.testing import assert_frame_equal
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.callback import ProgressBar
 from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.neural_network import MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.utils.validation import check_is_fitted
 
@@ -499,7 +501,7 @@ def test_attention_weights_see_through(windows):
         ({"method": "zscore"}, lambda y: 0 * y + 0.1, ValueError, r"y.*\b0 are NaN"),
         ({}, lambda y: y.replace(y.iloc[3], np.inf), ValueError, "y.*infinity"),
         ({}, lambda y: y[1:], ValueError, r"X, y must have.*200, 199\."),
-        ({}, lambda y: np.ones((200, 2, 2)), ValueError, r"y.*\(200, 2, 2\)"),
+        ({}, lambda y: np.ones((200, 2, 2)), ValueError, "y.*dim 3"),
         (
             {"method": "zscore"},
             lambda y: y.to_frame("a").assign(b=1.0),
@@ -551,6 +553,57 @@ def test_a_label_of_one_column_is_taken_as_scikit_learn_does(known):
         model = CrossSectionalTarget(Recorder()).fit(X, y.to_frame())
     assert_array_equal(model.regressor_.given_[1], expected)
     assert model.regressor_.given_[1].attrs["reach"] == 2
+
+
+def test_several_labels(known):
+    X, y = known
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": y, "b": -y.cumsum(), "c": rng.normal(size=len(y))}, y.index)
+    table = table.mask(rng.random(table.shape) < 0.1)
+    table.attrs["reach"] = {"a": 2, "b": 6, "c": 3}
+    trained = CrossSectionalTarget(Recorder()).fit(X, table).regressor_.given_[1]
+    assert trained.index.equals(table.index)
+    assert list(trained.columns) == ["a", "b", "c"]
+    assert trained.attrs == table.attrs
+    for name, column in table.items():
+        alone = CrossSectionalTarget(Recorder()).fit(X, column).regressor_.given_[1]
+        assert_array_equal(trained[name], alone)
+
+    class NeedsLabels(Recorder):
+        def __sklearn_tags__(self):
+            return RegressorMixin.__sklearn_tags__(self)
+
+    given_X, given = CrossSectionalTarget(NeedsLabels()).fit(X, table).regressor_.given_
+    complete = table.notna().all(axis=1).to_numpy()
+    assert_frame_equal(given, trained[complete])
+    assert_frame_equal(given_X, X[complete])
+    by_array = CrossSectionalTarget(Recorder()).fit(X, table.to_numpy()).regressor_.given_[1]
+    assert_array_equal(by_array, trained)
+
+
+def test_several_labels_are_scored_by_the_mean_rank_ic(known):
+    X, y = known
+    table = pd.DataFrame({"a": y, "b": -y}).mask(np.random.default_rng(0).random((len(y), 2)) < 0.1)
+    model = CrossSectionalTarget(Ridge()).fit(X, table)
+    predicted = model.predict(X)
+    assert predicted.shape == table.shape
+    expected = np.mean([rank_ic_score(table[c], predicted[:, k]) for k, c in enumerate(table)])
+    assert model.score(X, table) == pytest.approx(expected)
+    assert get_tags(model).target_tags.multi_output
+    assert not get_tags(CrossSectionalTarget(GradientBoostingRegressor())).target_tags.multi_output
+    weight = np.ones(len(y))
+    weight[::3] = 0
+    without = CrossSectionalTarget(Ridge()).fit(X[weight > 0], table[weight > 0])
+    weighted = CrossSectionalTarget(Ridge()).fit(X, table, sample_weight=weight)
+    np.testing.assert_allclose(weighted.predict(X), without.predict(X), rtol=1e-6)
+
+
+def test_labels_that_are_never_there_together_are_refused(known):
+    X, y = known
+    even = np.arange(len(y)) % 2 == 0
+    table = pd.DataFrame({"a": y.where(even), "b": y.where(~even)})
+    with pytest.raises(ValueError, match=r"No row has all its labels.*Ridge"):
+        CrossSectionalTarget(Ridge()).fit(X, table)
 
 
 def test_ridge_needs_no_torch():

@@ -237,7 +237,13 @@ def label_and_metric_cases() -> Iterator[Case]:
         {"ohlcv": ROWS},
     )
     for name, arguments in {
-        "check_labels": {"y": series, "name": "y", "required": True, "warn": False},
+        "check_labels": {
+            "y": series,
+            "name": "y",
+            "required": True,
+            "warn": False,
+            "several": False,
+        },
         "check_purge": {"purge": 2},
         "holding_days": {"y": series},
         "label_reach": {"y": series},
