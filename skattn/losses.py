@@ -9,6 +9,9 @@ day of which all predictions are equal counts as a correlation of 0, and gives n
 day is left, the loss is 0.
 
 A day counts by the mean weight of its stocks: days count equally where there are no weights.
+
+Of several labels a row, such as several horizons, a loss gets one column at a time, on the rows
+that have its label. Labels of different columns are never compared.
 """
 
 from __future__ import annotations

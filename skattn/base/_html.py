@@ -131,6 +131,8 @@ def _changed(model: Any) -> str:
 
 def _fitted_on(model: Any) -> str:
     shape = f"windows of {model.n_steps_in_} steps x {_count_features(model)} features"
+    if getattr(model, "n_outputs_", 1) > 1:
+        shape += f", {model.n_outputs_} labels a row"
     on = getattr(model, "fitted_on_", None)
     if on is None:
         return shape

@@ -70,7 +70,9 @@ class TrainingParameters(DeclaredParameters):
             predictions and the labels, tensors of shape (B,), and returns a scalar tensor. Where it
             has a parameter ``day``, it also gets the number of each row's day in the batch; where
             it has a parameter ``weight``, the rows' weights, or None:
-            ``loss(predicted, label, *, day, weight)``.""",
+            ``loss(predicted, label, *, day, weight)``. Of several labels a row, each column has a
+            loss of its own, over the rows that have the label; the loss is their mean, in which a
+            column counts by the number of these rows.""",
     )
     optimizer: str | type[torch.optim.Optimizer] = parameter(
         "adam",
@@ -142,7 +144,8 @@ class TrainingParameters(DeclaredParameters):
         doc="""
             Days dropped before the held-out days, because the labels of these days reach into the
             held-out days. "auto" takes what y tells in ``attrs["reach"]``, as
-            ``skattn.make_label`` writes it, else 2, with a warning. A Series with the index of the
+            ``skattn.make_label`` writes it, of several labels the furthest, else 2, with a warning.
+            A Series with the index of the
             rows tells the last day that each label looks at, such as the day on which a barrier was
             touched. X_val is taken as it is: leave as many days out before X_val.""",
     )
@@ -154,7 +157,8 @@ class TrainingParameters(DeclaredParameters):
         one_of=tuple(MONITORS),
         doc="""
             What early stopping watches: the loss, or the mean daily (rank) information coefficient
-            of the held-out days.""",
+            of the held-out days; of several labels a row, its mean over those that have something
+            to rank there.""",
     )
     pretrained: Any = parameter(
         None,

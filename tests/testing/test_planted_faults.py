@@ -76,6 +76,42 @@ def built(change, base=RowsRegressor, **members) -> type:
     return FaultyRegressor
 
 
+# Several labels -----------------------------------------------------------------------------------
+
+
+def outputs(change, predicts=lambda y: y) -> type:
+    """Make a model of several outputs that does something to what they give."""
+
+    class Several(Rows):
+        def __init__(self, n_features, size, n_outputs):
+            super().__init__(n_features, size, 0.0)
+            self.out = nn.Linear(size, n_outputs)
+            self.n_outputs = n_outputs
+
+        def forward(self, x):
+            states = self.states(x)
+            mean = (states * self.weights(states)[..., None]).sum(1)
+            return change(self.out(mean), self.n_outputs)
+
+    class FaultyRegressor(RowsRegressor):
+        """A model with a fault."""
+
+        def build_module(self, n_steps, n_features, n_outputs=1):
+            return Several(n_features, self.size, n_outputs)
+
+        def predict(self, X, **beside):
+            return predicts(super().predict(X, **beside))
+
+    return FaultyRegressor
+
+
+class FirstLabelRegressor(RowsRegressor):
+    """A model that takes the first of several labels in silence."""
+
+    def fit(self, X, y, *args, **beside):
+        return super().fit(X, y.iloc[:, 0] if y.ndim == 2 else y, *args, **beside)
+
+
 # Days and padding ---------------------------------------------------------------------------------
 
 
@@ -665,6 +701,31 @@ FAULTS = {
         FixedStepsRegressor,
         "check_defaults_work",
         r"does not work on windows of 20 steps and 32 fields.*n_steps and n_features",
+    ),
+    "outputs that are not there": (
+        outputs(lambda predicted, n_outputs: predicted[..., 0]),
+        "check_several_labels",
+        r"build_module takes n_outputs, but.*must give n_outputs=2 values.*squeeze\(-1\)",
+    ),
+    "one output repeated": (
+        outputs(lambda predicted, n_outputs: predicted[..., :1].expand(-1, n_outputs)),
+        "check_several_labels",
+        r"the same for two labels that are opposites.*expand or repeat",
+    ),
+    "an output that is no number": (
+        outputs(lambda predicted, n_outputs: predicted, predicts=lambda y: y * [1, np.nan]),
+        "check_several_labels",
+        r"must give finite numbers of shape.*NaN",
+    ),
+    "outputs that see other rows": (
+        outputs(lambda predicted, n_outputs: predicted, predicts=lambda y: y - y.mean(axis=0)),
+        "check_several_labels",
+        r"other bits for the first days",
+    ),
+    "labels that nobody trains": (
+        FirstLabelRegressor,
+        "check_several_labels",
+        r"FirstLabelRegressor has one output and is fitted on two labels a row without a word",
     ),
     "values that nobody checks": (
         UncheckedRegressor,

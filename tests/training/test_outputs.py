@@ -228,6 +228,7 @@ def test_fit_and_predict(panel, name, tmp_path):
         if (known := y[column].notna().to_numpy()).any()
     ]
     assert model.score(X, y) == pytest.approx(np.mean(scores), abs=1e-6)
+    assert "3 labels a row" in model._repr_html_()
     stored = small(name, checkpoint=tmp_path)
     stored.fit(X, y)
     again = small(name, checkpoint=tmp_path).fit(X, y)
@@ -238,7 +239,6 @@ def test_fit_and_predict(panel, name, tmp_path):
     assert model.predict(X).shape == (len(y),)
     assert model.n_outputs_ == 1
     assert not hasattr(model, "output_names_")
-    assert "summary" in model._repr_html_()
 
 
 def test_one_column_is_one_label(panel):
