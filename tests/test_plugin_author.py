@@ -39,6 +39,7 @@ def installed(tmp_path, monkeypatch):
     (package / "model.py").write_text(printed("class MeanRegressor"))
     (tmp_path / "skattn_peers.py").write_text(printed("class PeersRegressor"))
     (tmp_path / "skattn_by_sector.py").write_text(printed("class BySectorRegressor"))
+    (tmp_path / "skattn_linear.py").write_text(printed("class LinearRegressor"))
     entry = re.search(r"\[project\.entry-points\.skattn\]\n(.*)\n", printed("[project]"))[1]
     info = tmp_path / "skattn_mean-0.1.0.dist-info"
     info.mkdir()
@@ -48,14 +49,14 @@ def installed(tmp_path, monkeypatch):
     importlib.invalidate_caches()
     collected.cache_clear()
     yield
-    for name in ("skattn_mean", "skattn_mean.model", "skattn_peers", "skattn_by_sector"):
-        sys.modules.pop(name, None)
+    for name in [name for name in sys.modules if name.startswith("skattn_")]:
+        sys.modules.pop(name)
     collected.cache_clear()
 
 
 def test_the_printed_model_is_short_and_public():
-    for mention in ("class MeanRegressor", "class PeersRegressor", "class BySectorRegressor"):
-        block = printed(mention)
+    for name in ("Mean", "Peers", "BySector", "Linear"):
+        block = printed(f"class {name}Regressor")
         assert len(block.splitlines()) <= 40
         for node in ast.walk(ast.parse(block)):
             if isinstance(node, ast.ImportFrom) and node.module.startswith("skattn"):
@@ -107,6 +108,16 @@ def test_a_model_with_side_inputs(installed, market):
     assert (weights.ne(0).sum(axis=1) == 1).all()
 
 
+def test_a_model_of_several_outputs(installed, market):
+    model = importlib.import_module("skattn_linear").LinearRegressor(max_epochs=2)
+    labels = skattn.make_label(market.ohlcv, horizon=(1, 5, 20))
+    pipeline = make_pipeline(Alpha360(length=10), RobustZScore(), model).fit(market.ohlcv, labels)
+    assert pipeline.predict(market.ohlcv).shape == labels.shape
+    assert list(model.output_names_) == ["1d", "5d", "20d"]
+    pipeline.fit(market.ohlcv, labels["5d"])
+    assert pipeline.predict(market.ohlcv).shape == (len(labels),)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "target",
@@ -114,6 +125,7 @@ def test_a_model_with_side_inputs(installed, market):
         "skattn_mean.model:MeanRegressor",
         "skattn_peers:PeersRegressor",
         "skattn_by_sector:BySectorRegressor",
+        "skattn_linear:LinearRegressor",
     ],
 )
 def test_the_printed_models_pass_the_checks(installed, target):

@@ -60,12 +60,12 @@ def scale_label(
         scaled = labels
     else:
         day = np.zeros(len(labels), dtype=int) if known is None else pd.factorize(known)[0]
-        columns = labels.reshape(len(labels), -1).T
-        parts = [scale_within_days(np.ascontiguousarray(each), day, method) for each in columns]
-        scaled = np.stack(parts, axis=1).reshape(labels.shape)
-    empty = np.flatnonzero(np.isnan(scaled.reshape(len(labels), -1)).all(axis=0))
+        columns = [labels] if labels.ndim == 1 else list(labels.T.copy())
+        scaled = np.stack([scale_within_days(each, day, method) for each in columns], axis=1)
+        scaled = scaled.reshape(labels.shape)
+    empty = np.flatnonzero(np.isnan(scaled).all(axis=0))
     if len(empty):
-        n_missing = np.isnan(labels.reshape(len(labels), -1)[:, empty[0]]).sum()
+        n_missing = np.isnan(labels if labels.ndim == 1 else labels[:, empty[0]]).sum()
         where = ""
         if labels.ndim == 2:
             names = y.columns if isinstance(y, pd.DataFrame) else range(labels.shape[1])

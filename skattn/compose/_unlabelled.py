@@ -36,7 +36,8 @@ def drop_unlabelled(
     -------
     X, label, params
     """
-    missing = np.isnan(np.asarray(label)).reshape(len(label), -1).any(axis=1)
+    missing = np.isnan(np.asarray(label))
+    missing = missing.any(axis=tuple(range(1, missing.ndim)))
     if not missing.any():
         return X, label, params
     rows = np.flatnonzero(~missing)

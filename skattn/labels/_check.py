@@ -52,7 +52,7 @@ def check_labels(
     required = check_value("required", required, "bool")
     several = check_value("several", several, "bool")
     labels = check_numbers(name, y, warn=warn, several=several)
-    infinite = np.flatnonzero(np.isinf(labels).reshape(len(labels), -1).any(axis=1))
+    infinite = np.flatnonzero(np.isinf(labels).any(axis=tuple(range(1, labels.ndim))))
     if len(infinite):
         raise ValueError(
             f"Input {name} contains infinity or a value too large for dtype('float64'), first at "

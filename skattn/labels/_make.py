@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import overload
 
 import numpy as np
@@ -11,6 +10,8 @@ import pandas as pd
 from skattn.panel import check_index
 from skattn.panel.internal import dates_of, lay_out, level_codes, rename_hint
 from skattn.parameters import check_value, shown
+
+SEQUENCES = (tuple, list, range)
 
 
 @overload
@@ -22,7 +23,7 @@ def make_label(
 @overload
 def make_label(
     ohlcv: pd.DataFrame | pd.Series,
-    horizon: Sequence[int],
+    horizon: tuple[int, ...] | list[int] | range,
     delay: int = 1,
     *,
     price: str = "close",
@@ -31,7 +32,7 @@ def make_label(
 
 def make_label(
     ohlcv: pd.DataFrame | pd.Series,
-    horizon: int | Sequence[int] = 1,
+    horizon: int | tuple[int, ...] | list[int] | range = 1,
     delay: int = 1,
     *,
     price: str = "close",
@@ -47,9 +48,9 @@ def make_label(
     ohlcv : pandas.DataFrame or pandas.Series of shape (n_rows,)
         Prices, index (datetime, instrument) in any order, one row a stock and day: a table with a
         column ``price``, or the prices themselves.
-    horizon : int or sequence of int, default=1
-        Holding period in market days, at least 1. A sequence, such as ``(1, 5, 20)``, makes a table
-        of several labels, on which models of several outputs are trained at once.
+    horizon : int or tuple of int, default=1
+        Holding period in market days, at least 1. A tuple or list, such as ``(1, 5, 20)``, makes a
+        table of several labels, on which models of several outputs are trained at once.
     delay : int, default=1
         Market days between the signal and the purchase, at least 0.
     price : str, default="close"
@@ -67,7 +68,7 @@ def make_label(
     Raises
     ------
     TypeError
-        ``ohlcv`` is not a table, ``horizon`` not an int or a sequence of them, ``delay`` not an
+        ``ohlcv`` is not a table, ``horizon`` not an int or a tuple of them, ``delay`` not an
         int, or ``price`` not a str.
     ValueError
         The index is not a unique (datetime, instrument) index or has several time stamps a day
@@ -141,7 +142,7 @@ def make_label(
     bought = ahead(delay)
     returns = {f"{days}d": ahead(delay + days) / bought - 1 for days in horizons}
     reaches = {f"{days}d": delay + days for days in horizons}
-    if isinstance(horizon, Sequence):
+    if isinstance(horizon, SEQUENCES):
         labels = pd.DataFrame(returns, index=index)
         by_column = dict(zip(returns, horizons, strict=True))
         labels.attrs.update(horizon=by_column, delay=delay, reach=reaches)
@@ -152,14 +153,14 @@ def make_label(
     return label
 
 
-def _read_horizons(horizon: int | Sequence[int]) -> list[int]:
-    is_sequence = isinstance(horizon, Sequence) and not isinstance(horizon, str)
-    given = list(horizon) if is_sequence else [horizon]  # type: ignore[arg-type]
-    name = "each period of horizon" if is_sequence else "horizon"
-    horizons = [check_value(name, days, "int", at_least=1) for days in given]
+def _read_horizons(horizon: int | tuple[int, ...] | list[int] | range) -> list[int]:
+    if not isinstance(horizon, SEQUENCES):
+        return [check_value("horizon", horizon, "int", at_least=1)]
+    name = "each period of horizon"
+    horizons = [check_value(name, days, "int", at_least=1) for days in horizon]
     if not horizons or len(set(horizons)) < len(horizons):
         raise ValueError(
-            f"horizon, where it is a sequence, must hold different periods, at least one; got "
+            f"horizon, where it is a tuple or list, must hold different periods, at least one; got "
             f"{shown(horizon)}."
         )
     return horizons

@@ -147,7 +147,7 @@ def to_floats(labels: np.ndarray, name: str, dtype: type = np.float32) -> np.nda
     """Convert labels, and raise where a label is too large for float32."""
     with np.errstate(over="ignore"):
         single = labels.astype(np.float32)
-    too_large = np.flatnonzero(np.isinf(single).reshape(len(single), -1).any(axis=1))
+    too_large = np.flatnonzero(np.isinf(single).any(axis=tuple(range(1, single.ndim))))
     if len(too_large):
         raise ValueError(
             f"Input {name} contains infinity or a value too large for dtype('float32'), first at "

@@ -235,6 +235,28 @@ def label_and_metric_cases() -> Iterator[Case]:
         data(ohlcv=lambda: market().ohlcv, horizon=1, delay=1, price="close"),
         {"ohlcv": "frame"},
         {"ohlcv": ROWS},
+        excused=frozenset({"horizon-[2]"}),  # a table of one label
+    )
+    yield Case(
+        "skattn.make_label",
+        "several horizons",
+        lambda horizon: skattn.make_label(market().ohlcv, horizon=(1, horizon)),
+        data(horizon=5),
+    )
+
+    def by_column(reach, horizon):
+        y = series().rename("a")
+        y.attrs.update(reach={"a": reach, "b": 9}, horizon={"a": horizon, "b": 1})
+        labels.resolve_purge("auto", y)
+        return labels.holding_days(y)
+
+    yield Case(
+        "skattn.labels.label_reach",
+        "attrs by column",
+        by_column,
+        data(reach=3, horizon=2),
+        {},
+        {"reach": ("horizon",), "horizon": ("reach",)},
     )
     for name, arguments in {
         "check_labels": {

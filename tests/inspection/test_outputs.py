@@ -37,7 +37,7 @@ def test_attention_is_drawn_and_not_sorted_by_a_prediction(fitted):
     model, X, table = fitted
     display = AttentionDisplay.from_estimator(model, X, days=table.index)
     assert display.predicted is None
-    with pytest.raises(ValueError, match=r"one prediction a row.*one column"):
+    with pytest.raises(ValueError, match=r"needs the predictions.*one column"):
         display.plot("rows", sort="prediction")
 
 

@@ -60,9 +60,9 @@ def view_rows(weights: AttentionMap, *, sort: Any, predicted: np.ndarray | None,
     if by == "prediction":
         if predicted is None:
             raise ValueError(
-                'sort="prediction" needs one prediction a row: pass predicted=, of a model of '
-                "several outputs one column, or make the display with from_estimator, of a model "
-                "of one output."
+                'sort="prediction" needs the predictions of the rows: pass predicted=, of a model '
+                "of several outputs one column, or make the display with from_estimator, of a "
+                "model of one output."
             )
         quantile = tables.quantile_of_day(predicted, table.index, MOST_QUANTILES)
         rows_are = "quantile of prediction (1: lowest)"
