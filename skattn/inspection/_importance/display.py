@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from skattn.inspection._importance import plots
 from skattn.inspection._importance.agreement import (
     attention_by_lag,
     compare_by_lag,
@@ -16,12 +17,6 @@ from skattn.inspection._importance.agreement import (
 from skattn.inspection._importance.gradients import import_captum, integrated_gradients
 from skattn.inspection._importance.groups import Group, make_groups
 from skattn.inspection._importance.permutation import permutation_importance
-from skattn.inspection._importance.plots import (
-    draw_importance,
-    draw_profile,
-    draw_quarters,
-    height_of,
-)
 from skattn.inspection._importance.rows import ModelRows
 from skattn.inspection._importance.significance import by_quarter
 from skattn.labels import check_labels, holding_days
@@ -295,13 +290,17 @@ class FeatureImportanceDisplay:
         panels: list[tuple[float, Any]] = []
         if kind != "time":
             for table, what in self._tables():
-                panels.append((height_of(table), partial(draw_importance, table=table, what=what)))
+                panels.append(
+                    (plots.height_of(table), partial(plots.draw_importance, table=table, what=what))
+                )
             if self.by_lag is not None and "attention" in self.by_lag:
-                draw = partial(draw_profile, table=self.by_lag, agreement=self.agreement)
+                draw = partial(plots.draw_profile, table=self.by_lag, agreement=self.agreement)
                 panels.append((2.8, draw))
         if kind != "map" and self.quarters is not None:
             what = f"drop of the {NAMES[self.scoring]}"
-            draw = partial(draw_quarters, quarters=self.quarters, groups=self._top(), what=what)
+            draw = partial(
+                plots.draw_quarters, quarters=self.quarters, groups=self._top(), what=what
+            )
             panels.append((3.2, draw))
         heights = [height for height, _ in panels]
         with axes_to_draw(type(self).__name__, ax, figsize=(8, sum(heights))) as ax:
