@@ -28,10 +28,8 @@ LAGS = r"|\d+(-\d+)?(,\d+(-\d+)?)*"
 NAMES = {"rank_ic": "rank IC", "ic": "IC"}
 METHODS = ("permutation", "integrated_gradients", "both")
 KINDS = ("all", "map", "time")
-# Points between plots, for titles above and legends below.
-GAP = 90
-# Groups whose importance is drawn over time.
-LINES = 5
+# Points between plots, for titles and legends; groups whose importance is drawn over time.
+GAP, LINES = 90, 5
 
 
 class FeatureImportanceDisplay:
