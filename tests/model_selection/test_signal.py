@@ -625,7 +625,7 @@ def test_feeds_skfolio(market) -> None:
         ({"params": {"days": pd.bdate_range("2024", periods=3)}}, "inconsistent"),
         ({"groups": np.arange(3)}, "days must be dates|inconsistent"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_bad_input(change, message, features) -> None:
     X, y = features

@@ -98,9 +98,9 @@ def test_days_and_instruments_as_arguments(stock_days, fitted):
     given = {"days": days, "instruments": renamed}
     assert_array_equal(fitted.predict(X, **given), fitted.predict(X))
     for bad in ({"days": days[:-1]}, {"instruments": instruments[:-1]}):
-        with pytest.raises(ValueError, match="same number of rows; they have 155, .*154"):
+        with pytest.raises(ValueError, match=r"same number of rows; they have 155, .*154"):
             fitted.predict(X, **bad)
-        with pytest.raises(ValueError, match="same number of rows; they have 155, .*154"):
+        with pytest.raises(ValueError, match=r"same number of rows; they have 155, .*154"):
             small_hist().fit(X, y, **bad)
 
 
