@@ -123,7 +123,8 @@ def listnet(
     e^z` of being first; predictions give it :math:`e^p / \sum w e^p`, where the day's weights w are
     1 on average. The loss is the cross-entropy of the second from the first. It attends to the top
     of the day more than :func:`ic` does, and depends on the scale of predictions, not on their
-    level.
+    level. Stocks that move much are first more often, and last: this loss prefers them, and its
+    rank IC may be below zero where they fall behind on average.
 
     Parameters
     ----------
