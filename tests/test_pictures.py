@@ -10,8 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 import pytest
-from helpers import KEYS, small_alstm, small_hist, windows_of
-from inspection.test_attention_display import assert_texts_fit
+from helpers import KEYS, assert_texts_fit, small_alstm, small_hist, windows_of
 from sklearn.model_selection import GridSearchCV
 
 from skattn.inspection import (

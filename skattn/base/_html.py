@@ -10,6 +10,7 @@ import pandas as pd
 
 from skattn.parameters import shown, summed_up
 from skattn.training import best_epoch
+from skattn.utils import evenly
 
 WIDTH, HEIGHT, MARGIN = 240, 48, 4
 MOST_POINTS = 120
@@ -117,8 +118,9 @@ def sparkline(history: pd.DataFrame, best: int | None) -> str:
 def _line(x: pd.Index, y: pd.Series, dashes: str) -> str:
     known = np.flatnonzero(y.notna())
     # Few of many epochs are enough for the shape, the first and the last among them.
-    shown_points = np.unique(np.linspace(0, len(known) - 1, MOST_POINTS).round().astype(int))
-    points = " ".join(f"{x[at]:.1f},{y.iloc[at]:.1f}" for at in known[shown_points])
+    points = " ".join(
+        f"{x[at]:.1f},{y.iloc[at]:.1f}" for at in known[evenly(len(known), MOST_POINTS)]
+    )
     return f'<polyline points="{points}"{dashes}/>'
 
 

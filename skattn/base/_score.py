@@ -12,7 +12,7 @@ from skattn.base._outputs import Outputs, check_same_outputs
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of, instruments_of
 from skattn.parameters import check_lengths
-from skattn.training import check_weights, to_floats
+from skattn.training import check_sample_weight, to_floats
 from skattn.utils import warn_user
 
 
@@ -25,7 +25,7 @@ def r2_of_labelled(estimator: BaseEstimator, X: Any, y: Any, sample_weight: Any)
     check_same_outputs(labels, y, Outputs(net.n_outputs, net.output_names))
     weight = None
     if sample_weight is not None:
-        weight = check_weights(sample_weight, len(labels), X, y)
+        weight = check_sample_weight(sample_weight, len(labels), X, y)
     days = days_of(None, X, y, required=False)
     instruments = instruments_of(y) if instruments_of(X) is None else None
     predicted = estimator.predict(X, days=days, instruments=instruments)

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-
-def evenly(n: int, most: int) -> np.ndarray:
-    """Choose at most so many of n places, evenly spaced, the first and the last among them."""
-    return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
+from skattn.utils import evenly
 
 
 def spread(items: Sequence[np.ndarray], n_rows: int) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from skattn.labels import check_labels
 from skattn.panel import align_y, days_of
-from skattn.parameters import check_lengths, check_numbers
+from skattn.parameters import check_lengths, check_numbers, check_weights
 
 KEYS = ["datetime", "instrument"]
 
@@ -74,24 +74,12 @@ def labelled_rows(
     keep = ~np.isnan(labels)
     weight = None
     if sample_weight is not None:
-        weight = check_weights(sample_weight, y_true)
+        check_lengths({"y_true": y_true, "sample_weight": sample_weight})
+        align_y(y_true, sample_weight, names=("y_true", "sample_weight"))
+        weight = check_weights("sample_weight", sample_weight)
         keep &= weight > 0
         weight = weight[keep]
     return LabelledRows(labels[keep], predictions[keep], day[keep], calendar, weight)
-
-
-def check_weights(sample_weight: Any, y_true: Any) -> np.ndarray:
-    """Check the weights of rows: finite, and at least 0."""
-    check_lengths({"y_true": y_true, "sample_weight": sample_weight})
-    align_y(y_true, sample_weight, names=("y_true", "sample_weight"))
-    weight = check_numbers("sample_weight", sample_weight)
-    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
-    if len(bad):
-        raise ValueError(
-            f"sample_weight must be finite and at least 0; got {weight[bad[0]]} in row {bad[0]} "
-            f"({len(bad)} of {len(weight)} rows)."
-        )
-    return weight
 
 
 def read_days(

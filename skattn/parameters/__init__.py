@@ -15,7 +15,7 @@ from skattn.parameters._declared import (
     parameters_of,
 )
 from skattn.parameters._limits import MAX_LAYERS, MAX_SIZE, MAX_WIDTH
-from skattn.parameters._numbers import check_numbers, count_columns, from_tensor
+from skattn.parameters._numbers import check_numbers, check_weights, count_columns, from_tensor
 from skattn.parameters._summary import SummedUpParameters, summed_up
 from skattn.parameters._tables import check_number_columns
 
@@ -36,6 +36,7 @@ __all__ = [
     "check_numbers",
     "check_parameters",
     "check_value",
+    "check_weights",
     "count_columns",
     "from_tensor",
     "parameter",

@@ -54,6 +54,43 @@ def check_numbers(
         raise InvalidParameterError(f"{name} must hold one number a row: {why}") from error
 
 
+def check_weights(name: str, values: Any) -> np.ndarray:
+    """Convert one weight a row to an array of float64, each finite and at least 0.
+
+    Parameters
+    ----------
+    name : str
+        What the weights are called.
+    values : array-like of shape (n_samples,)
+        The weights.
+
+    Returns
+    -------
+    weights : ndarray of float64, shape (n_samples,)
+
+    Raises
+    ------
+    InvalidParameterError
+        ``values`` are no numbers, or have another shape.
+    ValueError
+        A weight is negative, missing or infinite.
+
+    Examples
+    --------
+    >>> from skattn.parameters import check_weights
+    >>> check_weights("sample_weight", [1, 0, 2])
+    array([1., 0., 2.])
+    """
+    weights = check_numbers(name, values)
+    bad = np.flatnonzero(~np.isfinite(weights) | (weights < 0))
+    if len(bad):
+        raise ValueError(
+            f"{name} must be finite and at least 0; got {weights[bad[0]]} in row {bad[0]} "
+            f"({len(bad)} of {len(weights)} rows)."
+        )
+    return weights
+
+
 def count_columns(values: Any) -> int:
     """Count the columns of a table or array of two dimensions; what has another shape has one.
 

@@ -8,7 +8,7 @@ from skattn.training.device import pick_device
 from skattn.training.digest import FitIdentity
 from skattn.training.fit import hold_out, make_net, run_epochs, trainable
 from skattn.training.holdout import chronological_holdout
-from skattn.training.losses import DAY_LOSSES, LOSSES, MaskedLoss
+from skattn.training.losses import LOSSES, MaskedLoss
 from skattn.training.module import ModuleContract, read_contract
 from skattn.training.net import OPTIMIZERS, SequenceNet, dtype_of
 from skattn.training.parameters import TrainingParameters, select_training_parameters
@@ -18,7 +18,7 @@ from skattn.training.seeding import draw_seed, lending, seeded
 from skattn.training.side_inputs import SideInputs, check_side_inputs
 from skattn.training.validation import (
     check_finite,
-    check_weights,
+    check_sample_weight,
     make_samples,
     refuse_flat_windows,
     to_floats,
@@ -28,7 +28,6 @@ from skattn.training.validation import (
 from skattn.training.weights import freeze_parameters, load_weights
 
 __all__ = [
-    "DAY_LOSSES",
     "LOSSES",
     "MONITORS",
     "OPTIMIZERS",
@@ -47,8 +46,8 @@ __all__ = [
     "attention_maps",
     "best_epoch",
     "check_finite",
+    "check_sample_weight",
     "check_side_inputs",
-    "check_weights",
     "chronological_holdout",
     "copy_callback",
     "draw_seed",

@@ -63,10 +63,13 @@ class Batches:
 
         Labels are (B,), or (B, K) where there are K of them; so it is for days below.
         """
+        return self._windows_of(rows), _as_targets(self._targets_of(rows))
+
+    def _targets_of(self, rows: Any) -> dict[str, torch.Tensor]:
         targets = {"y": torch.from_numpy(self.samples.y[rows])}
         if self.samples.weight is not None:
             targets["weight"] = torch.from_numpy(self.samples.weight[rows])
-        return self._windows_of(rows), _as_targets(targets)
+        return targets
 
     def _windows_of(self, rows: Any) -> Any:
         inputs = look_up(self.samples, rows, self.side_inputs)
@@ -109,10 +112,9 @@ class RowsOfDays(Batches):
     def batch_of(self, rows: list[np.ndarray]) -> Batch:
         """Take some days, each given by its rows."""
         joined = np.concatenate(rows)
-        windows, targets = super().batch_of(joined)
-        targets = targets if isinstance(targets, dict) else {"y": targets}
         day = np.repeat(np.arange(len(rows)), [len(day) for day in rows])
-        return windows, {**targets, "day": torch.from_numpy(day)}
+        targets = {**self._targets_of(joined), "day": torch.from_numpy(day)}
+        return self._windows_of(joined), targets
 
 
 class DayBatches(RowsOfDays):

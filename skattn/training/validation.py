@@ -10,7 +10,7 @@ import pandas as pd
 from skattn.labels import check_labels
 from skattn.panel import WindowArray, align_y, days_of, instruments_of
 from skattn.panel.internal import OHLCV_FIELDS
-from skattn.parameters import as_array, check_lengths, check_numbers
+from skattn.parameters import as_array, check_lengths, check_weights
 from skattn.training.samples import Samples, gather
 from skattn.utils import warn_user
 
@@ -75,7 +75,7 @@ def make_samples(
     labels = to_floats(labels, f"y{suffix}", dtype)
     weight: np.ndarray | None = None
     if sample_weight is not None:
-        weight = check_weights(sample_weight, len(windows), X, y)
+        weight = check_sample_weight(sample_weight, len(windows), X, y)
         has_weight = weight > 0 if labels.ndim == 1 else weight[:, None] > 0
         labels = np.where(has_weight, labels, np.nan).astype(dtype)
         if np.isnan(labels).all():
@@ -86,7 +86,7 @@ def make_samples(
     return Samples(windows, labels, *_days_and_instruments(days, instruments, X, y), weight)
 
 
-def check_weights(sample_weight: Any, n_rows: int, *carriers: Any) -> np.ndarray:
+def check_sample_weight(sample_weight: Any, n_rows: int, *carriers: Any) -> np.ndarray:
     """Check the weights of some rows.
 
     Parameters
@@ -104,17 +104,11 @@ def check_weights(sample_weight: Any, n_rows: int, *carriers: Any) -> np.ndarray
     """
     for name, carrier in zip("Xy", carriers, strict=False):
         align_y(carrier, sample_weight, names=(name, "sample_weight"))
-    weight = check_numbers("sample_weight", sample_weight)
+    weight = check_weights("sample_weight", sample_weight)
     if len(weight) != n_rows:
         raise ValueError(
             f"sample_weight.shape == {weight.shape}, expected {(n_rows,)}: it must have a weight "
             f"for each of the {n_rows} rows."
-        )
-    bad = np.flatnonzero(~np.isfinite(weight) | (weight < 0))
-    if len(bad):
-        raise ValueError(
-            f"sample_weight must be finite and at least 0; got {weight[bad[0]]} in row {bad[0]} "
-            f"({len(bad)} of {n_rows} rows)."
         )
     if not weight.any():
         raise ValueError("sample_weight is zero in all rows: no row is left to train on.")

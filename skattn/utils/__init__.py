@@ -1,6 +1,6 @@
 """Small tools shared by all packages of skattn."""
 
-from skattn.utils._counts import round_up
+from skattn.utils._counts import evenly, round_up
 from skattn.utils._plotting import (
     CHARACTER,
     COLORS,
@@ -33,6 +33,7 @@ __all__ = [
     "axes_to_draw",
     "check_axes",
     "date_axis",
+    "evenly",
     "import_pyplot",
     "ink",
     "legend_below",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import subprocess
 import sys
 
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from helpers import assert_texts_fit
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
@@ -56,52 +56,6 @@ def fitted(market):
         return Pipeline([*steps, ("model", model)]).fit(market.ohlcv, market.label)
 
     return {name: fit(name) for name in SMALL}
-
-
-def texts_of(figure) -> list:
-    """The boxes of all texts that are drawn, in pixels."""
-    from matplotlib.text import Text
-
-    figure.canvas.draw()
-    drawn = [
-        text
-        for text in figure.findobj(Text)
-        if text.get_text().strip() and text.get_visible() and text.get_figure() is not None
-    ]
-    for ax in figure.axes:
-        # Ticks beyond the limits and labels of hidden axes exist and are not drawn.
-        if not ax.axison:
-            hidden = set(ax.findobj(Text)) - {ax.title}
-            drawn = [text for text in drawn if text not in hidden]
-        for axis, (low, high) in ((ax.xaxis, ax.get_xlim()), (ax.yaxis, ax.get_ylim())):
-            low, high = sorted((low, high))
-            for tick in axis.get_major_ticks() + axis.get_minor_ticks():
-                if not low - 1e-9 <= tick.get_loc() <= high + 1e-9:
-                    drawn = [text for text in drawn if text not in (tick.label1, tick.label2)]
-    return [(text.get_text().strip(), _box(text)) for text in drawn]
-
-
-def _box(text):
-    """The box without the empty lines above, which make room for a title."""
-    box, lines = text.get_window_extent(), text.get_text().split("\n")
-    n_empty = next(i for i, line in enumerate(lines) if line.strip())
-    box.y1 -= n_empty / len(lines) * box.height
-    return box
-
-
-def assert_texts_fit(figure) -> None:
-    """No text is cut by the edge of the figure or overlaps another one."""
-    texts = texts_of(figure)
-    width, height = figure.canvas.get_width_height()
-    for text, box in texts:
-        assert box.x0 > -2, text
-        assert box.y0 > -2, text
-        assert box.x1 < width + 2, text
-        assert box.y1 < height + 2, text
-    for (first, a), (second, b) in itertools.combinations(texts, 2):
-        across = min(a.x1, b.x1) - max(a.x0, b.x0)
-        down = min(a.y1, b.y1) - max(a.y0, b.y0)
-        assert min(across, down) < 2, (first, second)
 
 
 @pytest.mark.parametrize(("model", "map", "kind"), DRAWN)

@@ -14,6 +14,7 @@ from skattn.utils import (
     CHARACTER,
     COLORS,
     SEQUENTIAL,
+    evenly,
     ink,
     line_style,
     plain,
@@ -263,7 +264,7 @@ def add_colorbar(axes: np.ndarray, image: Any, scale: Scale) -> None:
 def set_ticks(ax: Axes, axis: str, labels: pd.Index, most: int) -> None:
     """Label an axis of places, as many places as fit."""
     n_places = len(labels)
-    places = np.unique(np.linspace(0, n_places - 1, min(most, n_places)).round().astype(int))
+    places = evenly(n_places, most)
     texts = [short(labels[i]) for i in places]
     turned = axis == "x" and not is_number(labels)
     size = "small" if len(texts) <= 15 else "x-small"

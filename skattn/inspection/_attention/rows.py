@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from skattn.inspection._sampling import evenly, spread
+from skattn.inspection._sampling import spread
 from skattn.panel.internal import read_day
 from skattn.training import Samples
+from skattn.utils import evenly
 
 
 def rows_of_day(days: pd.DatetimeIndex | None, day: Any) -> np.ndarray:

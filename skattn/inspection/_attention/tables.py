@@ -12,7 +12,6 @@ from skattn.inspection._attention.map import AttentionMap
 from skattn.inspection._attention.rows import row_labels
 from skattn.inspection._lags import STEPS, by_lag
 from skattn.panel import days_of, instruments_of
-from skattn.panel.internal import dates_of
 from skattn.parameters import shown
 
 # Axes whose places differ from day to day.
@@ -74,12 +73,8 @@ def take(weights: AttentionMap, rows: np.ndarray) -> AttentionMap:
 
 
 def level(index: pd.Index, name: str) -> Any:
-    """Give the level of an index, or None; of moments the days, as their zone writes them."""
-    if name not in index.names:
-        return None
-    values = index.get_level_values(name)
-    is_stamps = name == "datetime" and isinstance(values, pd.DatetimeIndex)
-    return dates_of(values) if is_stamps else values
+    """Give the level of an index, or None."""
+    return index.get_level_values(name) if name in index.names else None
 
 
 def arrange(weights: AttentionMap, *axes: str) -> AttentionMap:

@@ -11,8 +11,9 @@ from skattn.base import SequenceRegressor
 from skattn.inspection._importance.rows import ModelRows
 from skattn.inspection._importance.significance import mean_tests
 from skattn.inspection._lags import STEPS, by_lag
-from skattn.inspection._sampling import evenly, spread
+from skattn.inspection._sampling import spread
 from skattn.training import attention_maps
+from skattn.utils import evenly
 
 # Rows whose attention is averaged, and rows at a time: maps of queries and keys are large.
 ROWS, CHUNK = 2_000, 256

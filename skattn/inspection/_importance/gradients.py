@@ -13,9 +13,10 @@ from sklearn.utils import Bunch
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import fitted_model
 from skattn.inspection._importance.rows import ModelRows, count_rows
-from skattn.inspection._sampling import evenly, spread
+from skattn.inspection._sampling import spread
 from skattn.parameters import as_floats, check_value
 from skattn.training import Batches, DayBatches, Samples, SequenceNet, predict_rows
+from skattn.utils import evenly
 
 # Windows that pass through the net at a time, with all that a backward pass needs of them.
 WINDOWS = 1024

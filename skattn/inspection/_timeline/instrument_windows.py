@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import _safe_indexing
 
 from skattn.base import SequenceRegressor
 from skattn.inspection._fitted import no_attention
@@ -138,7 +139,7 @@ def weights_by_lag(
     days, instruments = keys_of(samples)
     by_day = model.net_.contract.cross_sectional
     for own, needed in _parts_of_days(rows, days) if by_day else _parts(rows):
-        part = _take(model, X, samples, needed)
+        part = _safe_indexing(X, needed)
         maps = model.attend(part, days=days[needed], instruments=instruments[needed])
         values[own] = by_lag(maps[name][np.isin(needed, rows[own])], axes)
     spread = values.max(axis=1) - values.min(axis=1)
@@ -171,14 +172,6 @@ def _parts_of_days(rows: np.ndarray, days: pd.DatetimeIndex) -> Iterator[tuple[s
             pieces = [order[a:b] for a, b in zip(starts[own], stops[own], strict=True)]
             yield own, np.concatenate(pieces)
             first, n_rows = last + 1, 0
-
-
-def _take(model: SequenceRegressor, X: Any, samples: Samples, rows: np.ndarray) -> Any:
-    """Take rows of X in the form in which the model was fitted."""
-    if isinstance(X, pd.DataFrame):
-        return X.iloc[rows]
-    windows = samples.X[rows]
-    return windows if model.input_kind_ == "windows" else windows[:, :, 0]
 
 
 def dates_of_steps(X: WindowArray | np.ndarray, rows: np.ndarray) -> np.ndarray:
