@@ -1,0 +1,98 @@
+"""The site: Sphinx with MyST pages, numpydoc docstrings and a gallery of the scripts in examples/gallery/."""
+
+from __future__ import annotations
+
+import os
+
+import skattn
+
+project = "skattn"
+author = "The skattn developers"
+copyright = "The skattn developers, BSD-3-Clause"  # noqa: A001
+version = release = skattn.__version__
+
+extensions = [
+    "matplotlib.sphinxext.plot_directive",
+    "myst_parser",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.intersphinx",
+    "sphinx.ext.mathjax",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_*.md", "gallery/*.ipynb", "gallery/*.py", "sg_execution_times.rst"]
+templates_path = ["_templates"]
+suppress_warnings = ["config.cache"]  # the gallery's order is a class
+
+# Every name of skattn that a page mentions must exist; other packages' are links where the
+# inventories of their sites are within reach.
+nitpicky = True
+nitpick_ignore_regex = [("py:.*", r"(?!skattn\.).*")]
+if os.environ.get("SKATTN_DOCS_LINKS"):
+    intersphinx_mapping = {
+        "numpy": ("https://numpy.org/doc/stable", None),
+        "pandas": ("https://pandas.pydata.org/docs", None),
+        "python": ("https://docs.python.org/3", None),
+        "sklearn": ("https://scikit-learn.org/stable", None),
+        "skorch": ("https://skorch.readthedocs.io/en/stable", None),
+    }
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autosummary_generate = True
+autosummary_imported_members = True
+autosummary_ignore_module_all = False
+# These names have their page under skattn; the packages that they come from link to it.
+autosummary_context = {"top_level": skattn.__all__}
+autodoc_typehints = "none"  # numpydoc sections have the types
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+plot_html_show_formats = False
+plot_html_show_source_link = False
+plot_formats = [("svg", 100)]
+plot_rcparams = {"savefig.bbox": "tight", "svg.fonttype": "path"}
+
+sphinx_gallery_conf = {
+    "examples_dirs": ["../examples/gallery"],
+    "gallery_dirs": ["gallery"],
+    "abort_on_example_error": True,
+    "backreferences_dir": "reference/backreferences",
+    "doc_module": ("skattn",),
+    "reference_url": {"skattn": None},
+    "image_scrapers": ("matplotlib",),
+    "matplotlib_animations": False,
+    "parallel": int(os.environ.get("SKATTN_DOCS_JOBS", "2")),
+    "plot_gallery": "True",
+    "remove_config_comments": True,
+    "within_subsection_order": "FileNameSortKey",
+}
+
+
+def skip_scikit_learn(app, what, name, obj, skip, options):  # noqa: ANN001, ANN201
+    """Leave out methods that scikit-learn writes and documents, such as set_fit_request."""
+    defined = str(getattr(obj, "__module__", None) or getattr(type(obj), "__module__", ""))
+    return True if defined.startswith("sklearn.") else skip
+
+
+def setup(app):  # noqa: ANN001, ANN201
+    """Connect the handlers of this file."""
+    app.connect("autodoc-skip-member", skip_scikit_learn)
+
+
+html_theme = "pydata_sphinx_theme"
+html_title = "skattn"
+html_static_path = ["_static"]
+html_css_files = ["skattn.css"]
+html_show_sourcelink = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_toc_level": 2,
+    "header_links_before_dropdown": 6,
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
