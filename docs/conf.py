@@ -1,14 +1,17 @@
-"""The site: Sphinx with MyST pages, numpydoc docstrings and a gallery of the scripts in examples/gallery/."""
+"""The site: Sphinx, pages in MyST, docstrings by numpydoc, a gallery of examples/gallery/."""
 
 from __future__ import annotations
 
 import os
+import sys
+
+from sphinx.pycode import ModuleAnalyzer
 
 import skattn
 
 project = "skattn"
 author = "The skattn developers"
-copyright = "The skattn developers, BSD-3-Clause"  # noqa: A001
+copyright = "The skattn developers, BSD-3-Clause"
 version = release = skattn.__version__
 
 extensions = [
@@ -73,14 +76,28 @@ sphinx_gallery_conf = {
 }
 
 
-def skip_scikit_learn(app, what, name, obj, skip, options):  # noqa: ANN001, ANN201
+def skip_scikit_learn(app, what, name, obj, skip, options):
     """Leave out methods that scikit-learn writes and documents, such as set_fit_request."""
     defined = str(getattr(obj, "__module__", None) or getattr(type(obj), "__module__", ""))
     return True if defined.startswith("sklearn.") else skip
 
 
-def setup(app):  # noqa: ANN001, ANN201
+def describe_constants(app, what, name, obj, options, lines):
+    """Give a constant the comment of its definition, and not the docstring of its type."""
+    if what != "data" or name.endswith("_scorer"):
+        return
+    package, _, constant = name.rpartition(".")
+    docs = (
+        ModuleAnalyzer.for_module(module).find_attr_docs().get(("", constant))
+        for module in sorted(sys.modules)
+        if module == package or module.startswith((f"{package}._", "skattn.plugins._"))
+    )
+    lines[:] = next(filter(None, docs))
+
+
+def setup(app):
     """Connect the handlers of this file."""
+    app.connect("autodoc-process-docstring", describe_constants)
     app.connect("autodoc-skip-member", skip_scikit_learn)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from skattn.parameters import parameter
     from skattn.plugins import ModelSpec, get_model, hookimpl, list_models, make_model
 
+#: Version of skattn.
 __version__ = "0.1.0"
 
 _HOMES = {

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+#: torch's recurrent layers by the name that the parameter ``rnn`` takes.
 RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
 
-# Rows that one thread computes at a time: the fastest number for each recurrent unit.
+#: Rows that one thread computes at a time: the fastest number for each recurrent unit.
 RNN_ROWS = {"gru": 200, "lstm": 128}
 
 

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 # Number of steps in a tile on a CPU: a hidden layer of 256 x 2048 floats stays in the cache.
 TILE_STEPS = 256
-# Narrower hidden layers gain nothing from tiles.
+#: Narrower hidden layers gain nothing from tiles.
 TILED_WIDTH = 64
 
 

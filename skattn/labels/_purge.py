@@ -36,7 +36,7 @@ def _check_dates(purge: Any) -> None:
         _read_dates(purge)
 
 
-# What purge may be, wherever it is a parameter.
+#: What ``purge`` may be, wherever it is a parameter.
 PURGE_BOUNDS: dict[str, Any] = {
     "at_least": 0,
     "one_of": ("auto",),

@@ -13,6 +13,7 @@ from skattn.plugins._strangers import shown
 PROJECT = "skattn"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
+#: Decorator of a plugin's function ``skattn_models``, which returns its :class:`skattn.ModelSpec`.
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
 

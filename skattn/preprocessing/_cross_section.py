@@ -17,6 +17,7 @@ from skattn.preprocessing._base import PanelTransformer, check_index_kept, singl
 from skattn.preprocessing._history import check_one_stamp_a_day
 from skattn.preprocessing._robust import MAD_TO_STD
 
+#: The ways to scale within a day.
 METHODS = ("rank", "zscore", "robust")
 # qlib's factor. Ranks are uniform in [0, 1], with a standard deviation of about 1 / 3.46.
 RANK_TO_STD = 3.46
