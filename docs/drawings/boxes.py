@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from matplotlib import pyplot as plt
 from matplotlib.patches import FancyBboxPatch
 
@@ -27,17 +29,15 @@ def box(ax, x: float, y: float, words: str, kind: str = "layer", width=1.2, heig
     ax.text(x, y, words, ha="center", va="center", color="black", size=size)
 
 
-def arrow(ax, start, end, bend: float = 0.0, **line):
+def arrow(ax, start, end):
     """Draw an arrow between two places."""
-    shape = {"arrowstyle": "-|>", "color": INK, "lw": 1.2, "shrinkA": 0, "shrinkB": 0, **line}
-    if bend:
-        shape["connectionstyle"] = f"arc3,rad={bend}"
+    shape = {"arrowstyle": "-|>", "color": INK, "lw": 1.2, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", end, start, arrowprops=shape)
 
 
 def path(ax, *places):
     """Draw a line with corners that ends in an arrow."""
-    for start, end in zip(places[:-2], places[1:-1], strict=True):
+    for start, end in pairwise(places[:-1]):
         ax.plot(*zip(start, end, strict=True), color=INK, lw=1.2, solid_capstyle="projecting")
     arrow(ax, places[-2], places[-1])
 

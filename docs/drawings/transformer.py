@@ -1,43 +1,42 @@
 """Drawing of the Transformer."""
 
 from boxes import FILLS, INK, arrow, box, canvas, note, path
-from matplotlib.patches import FancyBboxPatch
+from matplotlib.patches import FancyBboxPatch, Rectangle
 
-ax = canvas(7.0, 4.3)
-box(ax, 1.7, 0.3, "window  $x_1 ... x_T$", "input", width=1.9)
-arrow(ax, (1.7, 0.53), (1.7, 0.72))
-box(ax, 1.7, 0.95, "linear + position", width=1.9)
-arrow(ax, (1.7, 1.18), (1.7, 1.52))
-style = "round,pad=0,rounding_size=0.1"
-ax.add_patch(FancyBboxPatch((0.35, 1.32), 2.7, 2.1, style, fc="none", ec=INK, lw=1, ls="--"))
-note(ax, 0.5, 3.56, "encoder layer, num_layers times", ha="left")
-box(ax, 1.7, 1.75, "attention, nhead heads", "attention", width=1.9)
-arrow(ax, (1.7, 1.98), (1.7, 2.12))
-box(ax, 1.7, 2.27, "add, norm", width=1.9, height=0.3)
-arrow(ax, (1.7, 2.42), (1.7, 2.56))
-box(ax, 1.7, 2.76, "feed-forward", width=1.9, height=0.4)
-arrow(ax, (1.7, 2.96), (1.7, 3.1))
-box(ax, 1.7, 3.25, "add, norm", width=1.9, height=0.3)
-for low, high in ((1.42, 2.27), (2.49, 3.25)):
-    path(ax, (1.7, low), (0.55, low), (0.55, high), (0.75, high))
-path(ax, (2.65, 3.25), (3.6, 3.25), (3.6, 3.9), (3.9, 3.9))
-note(ax, 3.68, 3.56, "last step", ha="left")
-box(ax, 4.4, 3.9, "linear", width=1.0)
-arrow(ax, (4.9, 3.9), (5.3, 3.9))
-box(ax, 5.65, 3.9, "$\\hat y$", "output", width=0.6, height=0.4)
+ax = canvas(5.6, 4.2)
+MIDDLE = 1.42
+box(ax, MIDDLE, 0.28, "window  $x_1 ... x_T$", "input", width=1.75)
+arrow(ax, (MIDDLE, 0.51), (MIDDLE, 0.7))
+box(ax, MIDDLE, 0.93, "linear + position", width=1.75)
+arrow(ax, (MIDDLE, 1.16), (MIDDLE, 1.52))
+layer = FancyBboxPatch((0.06, 1.28), 2.4, 2.14, "round,pad=0,rounding_size=0.1")
+layer.set(fc="none", ec=INK, lw=1, ls="--")
+ax.add_patch(layer)
+note(ax, 0.06, 3.58, "encoder layer, num_layers times", ha="left")
+box(ax, MIDDLE, 1.75, "attention heads", "attention", width=1.75)
+arrow(ax, (MIDDLE, 1.98), (MIDDLE, 2.12))
+box(ax, MIDDLE, 2.27, "add, norm", width=1.75, height=0.3)
+arrow(ax, (MIDDLE, 2.42), (MIDDLE, 2.56))
+box(ax, MIDDLE, 2.76, "feed-forward", width=1.75, height=0.4)
+arrow(ax, (MIDDLE, 2.96), (MIDDLE, 3.1))
+box(ax, MIDDLE, 3.25, "add, norm", width=1.75, height=0.3)
+for low, high in ((1.39, 2.27), (2.48, 3.25)):
+    path(ax, (MIDDLE, low), (0.25, low), (0.25, high), (0.54, high))
+path(ax, (2.3, 3.25), (2.8, 3.25), (2.8, 3.9), (3.3, 3.9))
+note(ax, 2.88, 3.5, "last step", ha="left")
+box(ax, 3.75, 3.9, "linear", width=0.9)
+arrow(ax, (4.2, 3.9), (4.6, 3.9))
+box(ax, 4.9, 3.9, "$\\hat y$", "output", width=0.6, height=0.44)
 
-# An attention map: each step's weights over all steps.
-side, n = 0.26, 7
-left, low = 4.35, 0.75
-for row in range(n):
-    for key in range(n):
-        near = 1 / (1 + abs(key - 0.6 * row))
-        color = FILLS["attention"] if near > 0.45 else FILLS["input"]
-        place = (left + key * side, low + (n - 1 - row) * side)
-        ax.add_patch(FancyBboxPatch(place, side, side, "square,pad=0", fc=color, ec="white", lw=1))
-frame = (left, low)
-ax.add_patch(FancyBboxPatch(frame, n * side, side, "square,pad=0", fc="none", ec="black", lw=1.6))
-note(ax, left + n * side / 2, low + n * side + 0.2, "map of a head: queries by keys")
-note(ax, left + n * side / 2, low - 0.2, "key (step that is looked at)")
-note(ax, left - 0.18, low + n * side / 2, "query", rotation=90)
-note(ax, left + n * side + 0.1, low + side / 2, "read by the\noutput", ha="left", size=8.5)
+# A map of a head: of each step (row), the weights over all steps. The last row is read.
+SIDE, N, LEFT, LOW = 0.25, 7, 3.3, 0.72
+for row in range(N):
+    for key in range(N):
+        fill = FILLS["attention"] if abs(key - 0.6 * row) < 1.2 else FILLS["input"]
+        place = (LEFT + key * SIDE, LOW + (N - 1 - row) * SIDE)
+        ax.add_patch(Rectangle(place, SIDE, SIDE, fc=fill, ec="white", lw=1))
+ax.add_patch(Rectangle((LEFT, LOW), N * SIDE, SIDE, fc="none", ec="#c0392b", lw=2))
+note(ax, LEFT + N * SIDE / 2, LOW + N * SIDE + 0.18, "map of a head")
+note(ax, LEFT + N * SIDE / 2, LOW - 0.18, "key: looked at")
+note(ax, LEFT - 0.16, LOW + N * SIDE / 2, "query: looks", rotation=90)
+note(ax, LEFT + N * SIDE + 0.08, LOW + SIDE / 2, "read", ha="left")
