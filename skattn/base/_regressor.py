@@ -38,7 +38,9 @@ from skattn.training import (
     attention_maps,
     draw_seed,
     dtype_of,
+    facts_of_fit,
     hold_out,
+    joined,
     lending,
     make_samples,
     open_checkpoint,
@@ -175,46 +177,60 @@ class SequenceRegressor(
         ValueError
             A parameter is out of range; X has NaN or infinity; y has infinity, no label, or
             several labels a row where the model has one output; a weight is negative, NaN or
-            infinite, or all are 0; there are too few days to hold any out; training diverges.
+            infinite, or all are 0; there are too few days to hold any out; training diverges;
+            processes that share the fit differ.
+        RuntimeError
+            Another process that shares the fit has failed.
         """
-        settings = self._checked_parameters()
-        parameters = select_training_parameters(settings)
-        if (X_val is None) != (y_val is None):
-            raise ValueError("X_val and y_val go together; got only one of them.")
-        goes_on = parameters.warm_start and hasattr(self, "net_")
-        if not goes_on:
-            # Should this fit fail, no half of the last fit is left.
-            for name in FITTED:
-                self.__dict__.pop(name, None)
-        checked: dict[str, Any] = {"dtype": dtype_of(parameters.precision)}
-        samples = check_samples(
-            self, X, y, days, instruments, reset=not goes_on, sample_weight=sample_weight, **checked
-        )
-        outputs = read_outputs(self, samples.y, y, self.net_ if goes_on else None)
-        valid = None
-        if X_val is not None:
-            checked |= {"reset": False, "suffix": "_val"}
-            valid = check_samples(self, X_val, y_val, None, None, **checked)
-            check_same_outputs(valid.y, y_val, outputs, "y_val")
-        seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
-        with seeded(seed, device):
-            old = self.net_ if goes_on else None
-            net, loaded = make_net_for(self, settings, parameters, device, seed, outputs, old)
-            check_days(self, net, samples, fitting=True)
-            if valid is not None:
-                check_days(self, net, valid, fitting=True, name="X_val")
-            data = hold_out(parameters, net, samples, valid, y, index=index_of(X, y))
-            identity = FitIdentity(type(self), settings, loaded)
-            epochs = parameters.max_epochs
-            checkpoint = open_checkpoint(parameters.checkpoint, identity, net, data, epochs)
-            epochs = epochs if checkpoint is None else checkpoint.epochs_left(net)
-            context = self._init_callback_context(max_subtasks=epochs)
-            with lending():
-                context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            hooks = epoch_hooks(self, context, X, y, samples)
-            run_epochs(parameters, net, data, epochs, hooks=hooks, checkpoint=checkpoint)
-        self._keep(net, samples)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
+        with joined(self.data_parallel) as ranks:
+            settings = self._checked_parameters()
+            parameters = select_training_parameters(settings)
+            if (X_val is None) != (y_val is None):
+                raise ValueError("X_val and y_val go together; got only one of them.")
+            goes_on = parameters.warm_start and hasattr(self, "net_")
+            if not goes_on:
+                # Should this fit fail, no half of the last fit is left.
+                for name in FITTED:
+                    self.__dict__.pop(name, None)
+            checked: dict[str, Any] = {"dtype": dtype_of(parameters.precision)}
+            samples = check_samples(
+                self,
+                X,
+                y,
+                days,
+                instruments,
+                reset=not goes_on,
+                sample_weight=sample_weight,
+                **checked,
+            )
+            outputs = read_outputs(self, samples.y, y, self.net_ if goes_on else None)
+            valid = None
+            if X_val is not None:
+                checked |= {"reset": False, "suffix": "_val"}
+                valid = check_samples(self, X_val, y_val, None, None, **checked)
+                check_same_outputs(valid.y, y_val, outputs, "y_val")
+            seed, device = draw_seed(parameters.random_state), pick_device(parameters.device)
+            with seeded(seed, device):
+                old = self.net_ if goes_on else None
+                net, loaded = make_net_for(self, settings, parameters, device, seed, outputs, old)
+                check_days(self, net, samples, fitting=True)
+                if valid is not None:
+                    check_days(self, net, valid, fitting=True, name="X_val")
+                data = hold_out(parameters, net, samples, valid, y, index=index_of(X, y))
+                identity = FitIdentity(type(self), settings, loaded)
+                epochs = parameters.max_epochs
+                net.ranks = ranks
+                checkpoint = open_checkpoint(parameters.checkpoint, identity, net, data, epochs)
+                epochs = epochs if checkpoint is None else checkpoint.epochs_left(net)
+                if ranks is not None:
+                    ranks.agree(facts_of_fit(identity, net, data, epochs), net, data)
+                context = self._init_callback_context(max_subtasks=epochs)
+                with lending():
+                    context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+                hooks = epoch_hooks(self, context, X, y, samples)
+                run_epochs(parameters, net, data, epochs, hooks=hooks, checkpoint=checkpoint)
+            self._keep(net, samples)
+            context.call_on_fit_task_end(estimator=self, X=X, y=y, reconstruction_attributes=dict)
         return self
 
     def partial_fit(
@@ -243,6 +259,11 @@ class SequenceRegressor(
         first = not hasattr(self, "net_")
         settings = self._checked_parameters()
         parameters = select_training_parameters(settings)
+        if parameters.data_parallel:
+            raise ValueError(
+                "data_parallel=True is for fit: partial_fit trains in one process. Use fit with "
+                "warm_start=True, or data_parallel=False."
+            )
         dtype = dtype_of(parameters.precision if first else self.net_.precision)
         samples = check_samples(
             self, X, y, days, instruments, reset=first, sample_weight=sample_weight, dtype=dtype

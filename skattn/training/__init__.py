@@ -5,7 +5,7 @@ from skattn.training.callbacks import MONITORS, EpochHooks, best_epoch, copy_cal
 from skattn.training.checkpoint import open_checkpoint
 from skattn.training.concepts import ConceptTable
 from skattn.training.device import pick_device
-from skattn.training.digest import FitIdentity
+from skattn.training.digest import FitIdentity, facts_of_fit
 from skattn.training.fit import hold_out, make_net, run_epochs, trainable
 from skattn.training.holdout import chronological_holdout
 from skattn.training.losses import LOSSES, MaskedLoss
@@ -13,6 +13,7 @@ from skattn.training.module import ModuleContract, read_contract
 from skattn.training.net import OPTIMIZERS, SequenceNet, dtype_of
 from skattn.training.parameters import TrainingParameters, select_training_parameters
 from skattn.training.predict import attention_maps, predict_rows
+from skattn.training.ranks import joined
 from skattn.training.samples import FitData, Samples
 from skattn.training.seeding import draw_seed, lending, seeded
 from skattn.training.side_inputs import SideInputs, check_side_inputs
@@ -52,8 +53,10 @@ __all__ = [
     "copy_callback",
     "draw_seed",
     "dtype_of",
+    "facts_of_fit",
     "freeze_parameters",
     "hold_out",
+    "joined",
     "lending",
     "load_weights",
     "make_net",

@@ -191,7 +191,9 @@ class Checkpoint:
             torch.cuda.set_rng_state(state["random"]["cuda"], net.device)
 
     def _write(self, net: SequenceNet, *, stopped: bool) -> None:
-        """Store the end of an epoch."""
+        """Store the end of an epoch; of processes that share a fit, the first does."""
+        if net.ranks is not None and net.ranks.rank > 0:
+            return
         number = len(net.history)
         random = {"cpu": torch.get_rng_state()}
         if torch.device(net.device).type == "cuda":

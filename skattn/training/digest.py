@@ -21,6 +21,7 @@ from skattn.training.samples import FitData, Samples
 # Parameters that do not change the bits of an epoch, or enter the digest in another way.
 LEFT_OUT = {
     "checkpoint",
+    "data_parallel",
     "device",
     "max_epochs",
     "pretrained",
@@ -73,6 +74,8 @@ def fit_digest(identity: FitIdentity, net: SequenceNet, data: FitData) -> str:
         "train": _parts(data.train),
         "valid": None if data.valid is None else _parts(data.valid),
     }
+    if net.ranks is not None:
+        known["processes"] = net.ranks.size
     digests = {name: _Hasher(coerce_mmap=True).hash(value) for name, value in known.items()}
     for name, value in identity.parameters.items():
         if name in LEFT_OUT:
@@ -89,6 +92,58 @@ def fit_digest(identity: FitIdentity, net: SequenceNet, data: FitData) -> str:
                 f"cannot be pickled: {why}. Use functions and classes that a module defines."
             ) from error
     return _Hasher().hash(digests)
+
+
+def facts_of_fit(
+    identity: FitIdentity, net: SequenceNet, data: FitData, epochs: int
+) -> dict[str, tuple[str, str]]:
+    """Give what is the same in all processes that share a fit, each with its digest and its words.
+
+    Parameters
+    ----------
+    identity : FitIdentity
+        Class and parameters. Callbacks are not looked at: one process alone may report.
+    net : SequenceNet
+        Before training.
+    data : FitData
+        The rows.
+    epochs : int
+        Largest number of epochs to run.
+
+    Returns
+    -------
+    facts : dict of str to (str, str)
+    """
+    model = identity.model
+    known = {
+        "the model": (f"{model.__module__}.{model.__qualname__}", model.__name__),
+        "random_state (None draws another seed in each process)": (net.seed, f"seed {net.seed}"),
+        "the rows to train on": _digest_and_size(data.train),
+        "the rows held out": _digest_and_size(data.valid),
+        "the weights to start from": (digest := digest_of_weights(net), f"digest {digest[:8]}"),
+        "the epochs to run": (epochs, f"{epochs} after {len(net.history)}"),
+    }
+    facts = {name: (str(value), words) for name, (value, words) in known.items()}
+    for name, value in identity.parameters.items():
+        if name not in LEFT_OUT and name != "callbacks":
+            try:
+                digest = _Hasher(coerce_mmap=True).hash(value)
+            except Exception:
+                digest = type(value).__name__  # a lambda, which has no name of its own
+            facts[f"parameter {name}"] = digest, shown(value)
+    return facts
+
+
+def digest_of_weights(net: SequenceNet) -> str:
+    """Digest the weights and buffers of a net."""
+    return _Hasher().hash(dict(net.module_.state_dict()))
+
+
+def _digest_and_size(samples: Samples | None) -> tuple[str, str]:
+    if samples is None:
+        return "", "none"
+    digest = _Hasher(coerce_mmap=True).hash(_parts(samples))
+    return digest, f"{len(samples)} rows with the digest {digest[:8]}"
 
 
 class _Hasher(NumpyHasher):

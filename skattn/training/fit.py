@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, PrintLog
 from torch import nn
 
 from skattn.labels import label_ends, labelled_part, resolve_purge
@@ -23,6 +23,7 @@ from skattn.training.callbacks import (
     WeighByDays,
 )
 from skattn.training.checkpoint import Checkpoint
+from skattn.training.digest import digest_of_weights
 from skattn.training.holdout import chronological_holdout
 from skattn.training.losses import MaskedLoss
 from skattn.training.module import read_contract
@@ -283,7 +284,10 @@ def run_epochs(
     ------
     ValueError
         Training diverges, or the module lets rows see each other without declaring it.
+    RuntimeError
+        Another process that shares the fit has failed.
     """
+    ranks = net.ranks
     if not net.history:
         refuse_mixed_rows(net, data.train)
     scores: list[Callback] = []
@@ -295,7 +299,10 @@ def run_epochs(
     lasting = net.callbacks_
     # The user's callbacks and the printed line read the score.
     first = 1 + next(i for i, (_, c) in enumerate(lasting) if isinstance(c, FiniteLoss))
-    net.callbacks_ = [*lasting[:first], *_named(scores), *lasting[first:], *_named(own)]
+    called = [*lasting[:first], *_named(scores), *lasting[first:], *_named(own)]
+    if ranks is not None and ranks.rank > 0:
+        called = [each for each in called if not isinstance(each[1], PrintLog)]
+    net.callbacks_ = called
     try:
         begin_training(net, data)
         with contextlib.suppress(StopTraining):
@@ -304,6 +311,9 @@ def run_epochs(
             else:
                 checkpoint.fit_loop(net, data, epochs)
         net.notify("on_train_end", X=data, y=None)
+        if ranks is not None:
+            ranks.end(digest_of_weights(net))
+            net.ranks = None
         if not all(bool(p.isfinite().all()) for p in net.module_.parameters()):
             raise ValueError(
                 f"Training diverged: weights are not finite. Scale X and y, or lower lr "
@@ -313,7 +323,7 @@ def run_epochs(
             net.row_bits_differ_ = row_bits_differ(net, data.train)
         keep_schedules(net)
     finally:
-        net.callbacks_ = lasting
+        net.callbacks_, net.ranks = lasting, None
 
 
 def _named(callbacks: list[Callback]) -> list[tuple[str, Callback]]:

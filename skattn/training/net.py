@@ -16,6 +16,7 @@ from skattn.kernels import by_rows
 from skattn.training.batches import Batches, DayBatches, RowsOfDays
 from skattn.training.callbacks import StopTraining, ends_training
 from skattn.training.module import ModuleContract
+from skattn.training.ranks import Ranks, shared_step
 from skattn.training.samples import FitData, Samples
 from skattn.training.schedules import explained
 from skattn.training.seeding import lending
@@ -68,6 +69,7 @@ class SequenceNet(NeuralNet):
 
     row_bits_differ_: bool | None = None  # measured after training
     schedules_: tuple = ()  # where the last training left the schedules of the learning rate
+    ranks: Ranks | None = None  # the processes that share a training, while it runs
     # Of nets that an older version has pickled.
     n_outputs: int = 1
     output_names: tuple | None = None
@@ -219,6 +221,21 @@ class SequenceNet(NeuralNet):
                 f"weight_decay given: {error}"
             ) from error
 
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
+        """Compute the gradients of a batch, alone or shared with other processes."""
+        if self.ranks is None:
+            return super().train_step_single(batch, **fit_params)
+        self._set_training(True)
+        return shared_step(self, self.ranks, batch)
+
+    def validation_step(self, batch: Any, **fit_params: Any) -> dict[str, torch.Tensor]:
+        """Compute the loss of a validation batch, alone or shared with other processes."""
+        if self.ranks is None:
+            return super().validation_step(batch, **fit_params)
+        self._set_training(False)
+        with torch.no_grad():
+            return shared_step(self, self.ranks, batch)
+
     def get_loss(
         self, y_pred: torch.Tensor, y_true: torch.Tensor, X: Any = None, training: bool = False
     ) -> torch.Tensor:
@@ -228,6 +245,7 @@ class SequenceNet(NeuralNet):
     def snapshot(self) -> SequenceNet:
         """Copy of the net that later training does not change, for prediction."""
         frozen = copy.copy(self)
+        frozen.__dict__["ranks"] = None
         frozen.__dict__["module_"] = copy.deepcopy(self.module_)
         frozen.__dict__["history_"] = copy.deepcopy(self.history)
         return frozen

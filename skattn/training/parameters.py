@@ -210,6 +210,13 @@ class TrainingParameters(DeclaredParameters):
     device: str = parameter(
         "auto", doc='Any torch device, or "auto": "cuda" where there is a GPU, else "cpu".'
     )
+    data_parallel: bool = parameter(
+        False,
+        doc="""
+            Whether the processes of torch.distributed share each batch of the fit. Each process
+            calls ``fit`` with the same rows and parameters, on a device of its own, and ends with
+            the weights that one process would have found, up to rounding and dropout masks.""",
+    )
     precision: str = parameter(
         "float32",
         one_of=PRECISIONS,
