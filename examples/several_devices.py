@@ -44,8 +44,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--hidden", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=5, help="passes over the rows")
+    parser.add_argument("--hidden", type=int, default=32, help="size of the model")
+    parser.add_argument("--days", type=int, default=16, help="days in a batch, for all processes")
     arguments = parser.parse_args()
 
     rank, device = join()
@@ -57,6 +58,10 @@ def main() -> None:
 
     model = skattn.GRURegressor(
         hidden_size=arguments.hidden,
+        loss="ic",
+        batch="days",
+        days_per_batch=arguments.days,
+        lr=3e-3,
         max_epochs=arguments.epochs,
         random_state=0,
         device=device,

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping, PrintLog
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from torch import nn
 
 from skattn.labels import label_ends, labelled_part, resolve_purge
@@ -299,10 +299,9 @@ def run_epochs(
     lasting = net.callbacks_
     # The user's callbacks and the printed line read the score.
     first = 1 + next(i for i, (_, c) in enumerate(lasting) if isinstance(c, FiniteLoss))
-    called = [*lasting[:first], *_named(scores), *lasting[first:], *_named(own)]
+    net.callbacks_ = [*lasting[:first], *_named(scores), *lasting[first:], *_named(own)]
     if ranks is not None and ranks.rank > 0:
-        called = [each for each in called if not isinstance(each[1], PrintLog)]
-    net.callbacks_ = called
+        net.verbose = 0  # the first process prints for all
     try:
         begin_training(net, data)
         with contextlib.suppress(StopTraining):
