@@ -152,9 +152,9 @@ def cross_val_signal(
     learn from days that it tests or from later ones, neither by itself nor through the folds before
     it: walking forward and DateSplit do, blocks of days (k-fold, combinatorial) do not.
 
-    *Progress.* scikit-learn's callbacks that were set on the estimator follow all folds:
-    ``estimator.set_callbacks(ProgressBar(max_propagation_depth=None))``. The folds are the
-    outermost level, so that a ``max_propagation_depth`` of 1 shows the folds and the estimator.
+    *Progress.* Callbacks that were set on the estimator follow all folds, such as
+    ``estimator.set_callbacks(skattn.progress.ProgressBar())``. The folds are the outermost level,
+    so that a ``max_propagation_depth`` of 1 shows the folds and the estimator.
 
     Examples
     --------
