@@ -14,10 +14,13 @@ Attention says what a model weighs, not what its predictions depend on: what_mat
 from __future__ import annotations
 
 import argparse
+import datetime
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import pandas as pd
 from sklearn.pipeline import Pipeline, make_pipeline
 
 import skattn
@@ -30,21 +33,44 @@ from skattn.preprocessing import Alpha360, RobustZScore
 TRANSFORMER = {"d_model": 16, "nhead": 2, "dim_feedforward": 32}
 
 
-def parse_arguments() -> argparse.Namespace:
+def at_least(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.lstrip("-").isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return read
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--start", default="2016-01-01", help="first day (default: 2016-01-01)")
     parser.add_argument(
-        "--split", default="2020-01-01", help="first day looked at (default: 2020-01-01)"
+        "--start",
+        type=datetime.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        default=datetime.date(2016, 1, 1),
+        help="first day (default: 2016-01-01)",
+    )
+    parser.add_argument(
+        "--split",
+        type=datetime.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        default=datetime.date(2020, 1, 1),
+        help="first day looked at (default: 2020-01-01)",
     )
     parser.add_argument("--stock", default="AAPL", help="stock of the timeline (default: AAPL)")
-    parser.add_argument("--epochs", type=int, default=6, help="most epochs a fit (default: 6)")
-    parser.add_argument("--length", type=int, default=20, help="days a window (default: 20)")
+    parser.add_argument(
+        "--epochs", type=at_least(1), default=6, help="most epochs a fit (default: 6)"
+    )
+    parser.add_argument(
+        "--length", type=at_least(2), default=20, help="days a window (default: 20)"
+    )
     parser.add_argument(
         "--picture", type=Path, default=Path("look_inside.png"), help="(default: look_inside.png)"
     )
-    return parser.parse_args()
+    return parser
 
 
 def make(name: str, length: int, **params: object) -> Pipeline:
@@ -54,11 +80,20 @@ def make(name: str, length: int, **params: object) -> Pipeline:
     )
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def main(arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
     data = load_sp500(start=arguments.start)
-    seen = days_of(None, data.ohlcv) < arguments.split
+    split = pd.Timestamp(arguments.split)
+    days = days_of(None, data.ohlcv)
+    if not days.min() < split <= days.max():
+        raise ValueError(
+            f"--split {split.date()} must lie after {days.min().date()}, the first day, and up to "
+            f"{days.max().date()}, the last."
+        )
+    stocks = data.ohlcv.index.unique("instrument")
+    if arguments.stock not in stocks:
+        raise ValueError(f"--stock {arguments.stock} is none of {', '.join(stocks)}.")
+    seen = days < split
     past, future = data.ohlcv[seen], data.ohlcv[~seen]
     # The label of a day reaches two days ahead: those of the last two days are not known yet.
     label = skattn.make_label(past)
@@ -89,4 +124,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = make_parser()
+    try:
+        main(parser.parse_args())
+    except (ImportError, OSError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")

@@ -56,6 +56,8 @@ from skattn.progress import ProgressBar
 PLANTED_LAG = 7
 PRICES = ("open", "high", "low", "close", "volume", "vwap")
 SHOWN = ["ic", "icir", "ic_t", "rank_ic", "rank_icir", "long_short_annual", "days", "stocks"]
+# Days before the first test, a window of Alpha360.
+LEAST_DAYS = 60
 # More rows than this take more than a few minutes on two cores.
 MANY_ROWS = 80_000
 
@@ -230,7 +232,8 @@ def compare_on_simulated_prices(arguments: argparse.Namespace, figure: SubFigure
     weights = attention_weights(model, seen)["time"].mean()
     print(
         f"ALSTM attends most to lag {weights.idxmax()}, with {weights.max():.0%} of the weight "
-        f"(without preference {1 / len(weights):.0%}).\n"
+        f"(without preference {1 / len(weights):.0%}). A step's state knows the steps before it: a "
+        f"little after the planted lag is as good.\n"
     )
     title = f"Simulated market: the return {PLANTED_LAG} days ago moves a stock"
     draw(figure, title, tested, signals, model, seen)
@@ -331,9 +334,25 @@ def compare_on_real_prices(
     draw(figure, title, label[signals["ALSTM"].index], signals, model, seen)
 
 
+def check(arguments: argparse.Namespace, ohlcv: pd.DataFrame) -> None:
+    """Raise before anything is fitted where the end cannot be reached."""
+    n_days, n_stocks = (ohlcv.index.unique(name).size for name in ("datetime", "instrument"))
+    if n_stocks < 2:
+        raise ValueError(f"Stocks are ranked within a day: at least 2 are needed, got {n_stocks}.")
+    if n_days // (arguments.splits + 1) < LEAST_DAYS:
+        raise ValueError(
+            f"{n_days} days with --splits {arguments.splits} leave "
+            f"{n_days // (arguments.splits + 1)} before the first test: at least {LEAST_DAYS} are "
+            f"needed, so fewer --splits or more days."
+        )
+    if not arguments.picture.parent.is_dir():
+        raise ValueError(f"--picture {arguments.picture}: its folder does not exist.")
+
+
 def main(arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
     ohlcv = read_prices(arguments)
+    check(arguments, ohlcv)
     if arguments.ohlcv is None:
         figure = plt.figure(figsize=(12, 11), layout="constrained")
         above, below = figure.subfigures(2, hspace=0.05)

@@ -14,7 +14,9 @@ What it does:
 from __future__ import annotations
 
 import argparse
+import datetime
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -33,20 +35,41 @@ from skattn.preprocessing import CrossSectionalScaler, RollingWindow
 SHOWN = ["rank_ic", "rank_icir", "rank_ic_t", "rank_ic_diff", "rank_ic_diff_t"]
 
 
-def parse_arguments() -> argparse.Namespace:
+def at_least(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.lstrip("-").isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+        return int(text)
+
+    return read
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--start", default="2014-01-01", help="first day (default: 2014-01-01)")
     parser.add_argument(
-        "--split", default="2020-01-01", help="first day looked at (default: 2020-01-01)"
+        "--start",
+        type=datetime.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        default=datetime.date(2014, 1, 1),
+        help="first day (default: 2014-01-01)",
     )
-    parser.add_argument("--epochs", type=int, default=6, help="most epochs (default: 6)")
-    parser.add_argument("--length", type=int, default=20, help="days a window (default: 20)")
+    parser.add_argument(
+        "--split",
+        type=datetime.date.fromisoformat,
+        metavar="YYYY-MM-DD",
+        default=datetime.date(2020, 1, 1),
+        help="first day looked at (default: 2020-01-01)",
+    )
+    parser.add_argument("--epochs", type=at_least(1), default=6, help="most epochs (default: 6)")
+    parser.add_argument(
+        "--length", type=at_least(2), default=20, help="days a window (default: 20)"
+    )
     parser.add_argument(
         "--picture", type=Path, default=Path("what_matters.png"), help="(default: what_matters.png)"
     )
-    return parser.parse_args()
+    return parser
 
 
 def make_features(close: pd.Series) -> pd.DataFrame:
@@ -64,16 +87,22 @@ def make_features(close: pd.Series) -> pd.DataFrame:
     return table.dropna().sort_index()
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def main(arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
     data = load_sp500(start=arguments.start)
+    split = pd.Timestamp(arguments.split)
+    days = days_of(None, data.ohlcv)
+    if not days.min() < split <= days.max():
+        raise ValueError(
+            f"--split {split.date()} must lie after {days.min().date()}, the first day, and up to "
+            f"{days.max().date()}, the last."
+        )
     features = make_features(data.ohlcv["close"])
     label = data.label.loc[features.index]
-    seen = days_of(None, features) < arguments.split
+    seen = days_of(None, features) < split
     past, future = features[seen], features[~seen]
     # The label of a day reaches two days ahead: those of the last two days are not known yet.
-    known = skattn.make_label(data.ohlcv[days_of(None, data.ohlcv) < arguments.split])
+    known = skattn.make_label(data.ohlcv[days < split])
 
     alstm = skattn.make_model(
         "alstm", hidden_size=16, max_epochs=arguments.epochs, lr=2e-3, random_state=0
@@ -109,4 +138,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = make_parser()
+    try:
+        main(parser.parse_args())
+    except (ImportError, OSError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")

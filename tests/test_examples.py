@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,7 +56,12 @@ def test_default_prices(tmp_path):
     pytest.importorskip("skfolio")
     shown = quickstart(tmp_path, "--start", "2021-06-01", "--stocks", "5")
     assert "5 stocks, 2021-06-01 to 2022-12-28, columns close" in shown
-    assert "ALSTMRegressor - fit" in shown  # the progress bars
+    assert "━" not in shown  # no progress bars where the output is no terminal
+    # On the simulated market, scores next to the ceiling and the attention near the planted lag.
+    reached = {name: float(score) for name, score in re.findall(r"rank IC of (\w+) +(\S+)", shown)}
+    assert reached["ceiling"] > reached["ALSTM"] > 0.8 * reached["ceiling"]
+    assert reached["ceiling"] > reached["ridge"] > 0.8 * reached["ceiling"]
+    assert 4 <= int(re.search(r"attends most to lag (\d+)", shown)[1]) <= 7
     table = shown[shown.index("Best of the search") :]
     for name in ("ic", "icir", "rank_ic", "rank_icir", "days", "stocks", "ALSTM", "ridge"):
         assert name in table
