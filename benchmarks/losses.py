@@ -41,7 +41,12 @@ TRAINED_ON = {
 
 
 def read_prices(path: Path, n_stocks: int) -> pd.DataFrame:
-    ohlcv = from_long(path)[FIELDS]
+    ohlcv = from_long(path)
+    missing = [name for name in FIELDS if name not in ohlcv.columns]
+    if missing:
+        has = ", ".join(map(str, ohlcv.columns))
+        raise SystemExit(f"{path} lacks the columns {', '.join(missing)}; it has {has}.")
+    ohlcv = ohlcv[FIELDS]
     stocks = ohlcv.index.unique("instrument").sort_values()
     chosen = stocks[np.linspace(0, len(stocks) - 1, n_stocks).round().astype(int)]
     return ohlcv[ohlcv.index.isin(chosen, level="instrument")]

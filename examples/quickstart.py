@@ -330,7 +330,9 @@ def compare_on_real_prices(
     table = table.set_index(["fold", "test days", "model"])[SHOWN]
     table = table.sort_index(level="fold", sort_remaining=False)
     print(table.to_string(float_format="{:.4f}".format, formatters={"stocks": "{:.1f}".format}))
-    title = "S&P 500, 20 large caps" if arguments.ohlcv is None else arguments.ohlcv.name
+    n_stocks = ohlcv.index.unique("instrument").size
+    where = "S&P 500" if arguments.ohlcv is None else arguments.ohlcv.name
+    title = f"{where}: {n_stocks} stocks"
     draw(figure, title, label[signals["ALSTM"].index], signals, model, seen)
 
 
