@@ -70,8 +70,9 @@ __all__ = [
 
 # Packages that are found as attributes before anybody has imported them.
 _PACKAGES = (
-    *("base", "compose", "datasets", "inspection", "kernels", "labels", "metrics", "models"),
-    *("model_selection", "panel", "parameters", "preprocessing", "qlib", "testing"),
+    *("base", "compose", "datasets", "inspection", "kernels", "labels", "losses", "metrics"),
+    *("model_selection", "models", "panel", "parameters", "preprocessing", "progress", "qlib"),
+    *("testing", "weights"),
 )
 
 

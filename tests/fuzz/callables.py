@@ -38,7 +38,7 @@ from public import public_modules
 from torch import nn
 
 import skattn
-from skattn import compose, datasets, labels, metrics, models, panel, plugins, weights
+from skattn import compose, datasets, labels, metrics, models, panel, plugins, progress, weights
 from skattn import model_selection as splits
 from skattn import preprocessing as steps
 from skattn import qlib as qlib_files
@@ -1115,6 +1115,11 @@ def other_cases() -> Iterator[Case]:
         {"concepts": "array"},
     )
     yield Case("skattn.base.SideInputs", "SideInputs", SideInputs, data())
+    yield Case(
+        "skattn.progress.ProgressBar",
+        progress.ProgressBar,
+        {"max_propagation_depth": 1},
+    )
     yield Case(
         "skattn.weights.time_decay",
         "time_decay",
