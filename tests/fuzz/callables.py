@@ -1117,8 +1117,9 @@ def other_cases() -> Iterator[Case]:
     yield Case("skattn.base.SideInputs", "SideInputs", SideInputs, data())
     yield Case(
         "skattn.progress.ProgressBar",
+        "ProgressBar",
         progress.ProgressBar,
-        {"max_propagation_depth": 1},
+        data(max_propagation_depth=1),
     )
     yield Case(
         "skattn.weights.time_decay",
