@@ -42,7 +42,7 @@ def as_parameter(page: Path) -> object:
     return pytest.param(page, id=name, marks=[pytest.mark.slow] if name in SLOW else [])
 
 
-@pytest.mark.parametrize("page", map(as_parameter, PAGES))
+@pytest.mark.parametrize("page", [as_parameter(page) for page in PAGES])
 def test_examples(page, tmp_path, monkeypatch):
     # Files that an example writes.
     monkeypatch.chdir(tmp_path)
