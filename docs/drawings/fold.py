@@ -6,7 +6,7 @@ from matplotlib.patches import Rectangle
 SPANS = [
     (0, 5.0, "#3f90da", None, "train"),
     (5.0, 0.5, "white", "////", ""),
-    (5.5, 1.6, "#94c0ea", None, "held out"),
+    (5.5, 1.6, "#94c0ea", None, "held\nout"),
     (7.1, 0.5, "white", "////", ""),
     (7.6, 2.4, "#ffd98a", None, "test"),
 ]
@@ -17,12 +17,12 @@ KNOWN = [
     (7.6, 2.4, "the score"),
 ]
 
-fig, ax = plt.subplots(figsize=(5.4, 4))
+fig, ax = plt.subplots(figsize=(4.4, 3.5))
 for left, width, color, hatch, name in SPANS:
     ax.add_patch(Rectangle((left, 0), width, 1, facecolor=color, hatch=hatch, edgecolor="black"))
     ax.text(left + width / 2, 0.5, name, ha="center", va="center")
 for place, (left, width, text) in enumerate(KNOWN):
-    height = -1.2 - 0.85 * place
+    height = -1.25 - 0.85 * place
     ax.annotate(
         "",
         (left + width, height),
@@ -38,7 +38,7 @@ ax.annotate(
 )
 ax.text(7.5, 1.85, "windows may look back", ha="center")
 for left in (5.25, 7.35):
-    ax.annotate("purged", (left, 0), (left, -0.12), ha="center", va="top", fontsize=8)
+    ax.annotate("purged", (left, 0), (left, -0.12), ha="center", va="top", fontsize=8.5)
 ax.text(0, 1.85, "time →")
 ax.set(xlim=(-0.1, 10.2), ylim=(-4, 2.3))
 ax.axis("off")

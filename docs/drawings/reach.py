@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 
-fig, (above, below) = plt.subplots(2, 1, figsize=(5, 4.3), layout="constrained")
+fig, (above, below) = plt.subplots(2, 1, figsize=(4, 3.7), layout="constrained")
 
 above.plot([-0.4, 3.4], [0, 0], color="black", linewidth=1)
 for day, (name, event) in enumerate(

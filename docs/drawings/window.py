@@ -7,7 +7,7 @@ FIELDS = ["open", "high", "low", "close", "volume"]
 DAYS = ["t − 6", "t − 5", "t − 4", "t − 3", "t − 2", "t − 1", "t", "t + 1"]
 LENGTH, TODAY = 5, 6
 
-fig, ax = plt.subplots(figsize=(5, 4.2))
+fig, ax = plt.subplots(figsize=(4.2, 3.6))
 for row, day in enumerate(DAYS):
     is_inside = TODAY - LENGTH < row <= TODAY
     for column in range(len(FIELDS)):
@@ -15,7 +15,7 @@ for row, day in enumerate(DAYS):
         ax.add_patch(Rectangle((column, row), 1, 1, facecolor=color, edgecolor="white"))
     ax.text(-0.15, row + 0.5, day, ha="right", va="center", weight="bold" if row == TODAY else None)
 for column, field in enumerate(FIELDS):
-    ax.text(column + 0.5, -0.2, field, ha="center", va="bottom", fontsize=8.5)
+    ax.text(column + 0.5, -0.2, field, ha="center", va="bottom", fontsize=7.5)
 first = TODAY - LENGTH + 1
 frame = {"fill": False, "linewidth": 2}
 ax.add_patch(Rectangle((0, first), len(FIELDS), LENGTH, edgecolor="black", **frame))
