@@ -7,12 +7,20 @@ fig, (above, below) = plt.subplots(2, 1, figsize=(4, 3.7), layout="constrained")
 
 above.plot([-0.4, 3.4], [0, 0], color="black", linewidth=1)
 for day, (name, event) in enumerate(
-    [("t", "the window\nends here"), ("t + 1", "buy at\nthe close"), ("t + 2", "sell at\nthe close")]
+    [
+        ("t", "the window\nends here"),
+        ("t + 1", "buy at\nthe close"),
+        ("t + 2", "sell at\nthe close"),
+    ]
 ):
     above.plot(day, 0, "o", color="black", markersize=8)
     above.text(day, -0.25, name, ha="center", va="top", weight="bold")
     above.text(day, 0.25, event, ha="center", va="bottom")
-for left, right, height, text in [(0, 1, -1.0, "delay 1"), (1, 2, -1.0, "horizon 1"), (0, 2, -1.75, "reach 2")]:
+for left, right, height, text in [
+    (0, 1, -1.0, "delay 1"),
+    (1, 2, -1.0, "horizon 1"),
+    (0, 2, -1.75, "reach 2"),
+]:
     above.annotate(
         "", (right, height), (left, height), arrowprops={"arrowstyle": "|-|, widthA=.3, widthB=.3"}
     )

@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 from matplotlib.patches import Rectangle
 
 FIELDS = ["open", "high", "low", "close", "volume"]
-DAYS = ["t − 6", "t − 5", "t − 4", "t − 3", "t − 2", "t − 1", "t", "t + 1"]
+DAYS = ["t - 6", "t - 5", "t - 4", "t - 3", "t - 2", "t - 1", "t", "t + 1"]
 LENGTH, TODAY = 5, 6
 
 fig, ax = plt.subplots(figsize=(4.2, 3.6))
