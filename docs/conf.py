@@ -106,10 +106,18 @@ html_title = "skattn"
 html_static_path = ["_static"]
 html_css_files = ["skattn.css"]
 html_show_sourcelink = False
+# Pages without pages below them have nothing to show there.
+html_sidebars = {
+    name: []
+    for name in (
+        *("start", "objectives", "attention", "plugins", "beyond_one_machine"),
+        *("performance", "honesty", "changelog"),
+    )
+}
 html_theme_options = {
     "navigation_with_keys": False,
     "show_toc_level": 2,
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }

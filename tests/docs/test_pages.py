@@ -54,6 +54,12 @@ def test_examples(page, tmp_path, monkeypatch):
     assert not failed, "".join(reported)
 
 
+def test_the_example_of_readme(capsys):
+    (example,) = FENCED.finditer((ROOT / "README.md").read_text(encoding="utf-8"))
+    exec(compile(example[2], "README.md", "exec"), {"__name__": "__main__"})
+    assert "rank_ic" in capsys.readouterr().out
+
+
 def test_an_example_that_prints_something_else_fails():
     text = "# Page\n\n- item:\n\n  ```python\n  >>> x = 1\n  ```\n\n```python\n>>> x + 1\n3\n```\n"
     test = examples_of(text, "page")
