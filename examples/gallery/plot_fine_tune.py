@@ -51,9 +51,7 @@ split = DateSplit(train=(days[0], days[119]), test=(days[120], days[-1]))
 
 def make(**params):
     given = {"lr": 0.003, "random_state": 0, **params}
-    return CrossSectionalTarget(
-        skattn.make_model("alstm", hidden_size=16, num_layers=1, **given)
-    )
+    return CrossSectionalTarget(skattn.make_model("alstm", hidden_size=16, num_layers=1, **given))
 
 
 first = make(lr=0.01, max_epochs=8).fit(windows_of(large.ohlcv), large.label)

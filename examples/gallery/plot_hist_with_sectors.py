@@ -78,7 +78,10 @@ error = 2 * report["ic"] / report["ic_t"]  # two standard errors
 ax.barh(report.index, report["ic"], xerr=error, color="lightgrey", edgecolor="black", capsize=4)
 ax.axvline(0, color="black", linewidth=0.8)
 ax.invert_yaxis()
-ax.set(xlabel="mean IC of 100 test days, with two standard errors", title="Who finds what sectors share")
+ax.set(
+    xlabel="mean IC of 100 test days, with two standard errors",
+    title="Who finds what sectors share",
+)
 plt.show()
 
 # %%
