@@ -59,3 +59,50 @@ print(signal_report(data.label[future.index], signal)[["ic", "ic_t", "days"]].ro
 
 AttentionTimelineDisplay.from_estimator(trained, future, "AAPL", ohlcv=data.ohlcv)
 plt.show()
+
+# %%
+# The high attention lies on days on which the stock rose, with a small p-value, and the model has
+# next to no IC. That is no riddle: attention is a function of the input. A large return moves the
+# state of its step, and the state decides the weight. Note the scale, too: the highest weights are
+# a few percent above the usual ones.
+#
+# What attention is not
+# ---------------------
+# The same model again, from another seed; and on labels that are shuffled among the stocks of each
+# day, in which there is nothing to learn at all.
+
+rng = np.random.default_rng(0)
+nonsense = label.groupby(level="datetime").transform(rng.permutation)
+nonsense.attrs.update(label.attrs)
+models = {
+    "trained": trained,
+    "other seed": fit(label, seed=1),
+    "shuffled labels": fit(nonsense, seed=0),
+    "shuffled, other seed": fit(nonsense, seed=1),
+}
+attention, rows = {}, {}
+for name, model in models.items():
+    display = AttentionTimelineDisplay.from_estimator(model, future, "AAPL", ohlcv=data.ohlcv)
+    plt.close(display.figure_)
+    attention[name] = display.attention
+    rows[name] = display.market.loc["volatility", ["inside", "outside", "p_value"]]
+attention = pd.DataFrame(attention)
+print("Volatility of AAPL on days of high attention, and on all others:")
+print(pd.DataFrame(rows).T.round(4))
+print("\nCorrelation of the attention by date:")
+print(attention.corr(method="spearman").round(2).to_string())
+
+figure, axes = plt.subplots(1, 3, figsize=(9, 3.4), layout="constrained")
+for ax, name in zip(axes, attention.columns[1:], strict=True):
+    ax.plot(attention["trained"], attention[name], "k.", markersize=3, alpha=0.5)
+    ax.set(xlabel="attention, trained", ylabel=f"attention, {name}")
+figure.suptitle("Each dot is a date of AAPL")
+plt.show()
+
+# %%
+# A model that has learned from shuffled labels attends to volatile days as surely as the trained
+# one. Two seeds of one model, which predict equally well (or badly), attend to different dates, or
+# to opposite ones. So a picture of attention on real prices is a question, not an answer: ask it of
+# several seeds and of shuffled labels before you believe it, and ask what the predictions need
+# (:ref:`sphx_glr_gallery_plot_importance.py`). And never use it as a feature: the attention to a
+# date is read from windows that end after it.
