@@ -2,8 +2,8 @@
 Fine-tune from pretrained weights
 =================================
 
-Ten stocks with half a year of prices are too few to learn from. A model that was trained on many
-stocks goes on from its weights, with some of them held.
+Half a year of ten stocks teaches little. A model that was trained on many stocks can go on from its
+weights, all of them free or some of them held.
 """
 
 # %%
@@ -58,8 +58,8 @@ first = make(lr=0.01, max_epochs=8).fit(windows_of(large.ohlcv), large.label)
 weights = first.regressor_.module_.state_dict()
 
 # %%
-# ``pretrained=`` takes a state dict, as here, a fitted regressor, or a file of torch or safetensors;
-# a qlib checkpoint is one. What fits by name and shape is loaded.
+# ``pretrained=`` takes a state dict, as here, a fitted regressor, or a file of torch or safetensors,
+# such as a qlib checkpoint. What fits by name and shape is loaded.
 #
 # Fine-tune
 # ---------
@@ -84,9 +84,9 @@ plt.show()
 # %%
 # What the test days say
 # ----------------------
-# The pretrained model knows nothing of the reversal, and the model from random weights has too few
-# rows for either. Held or free makes no difference here: with so few rows and early stopping, the
-# weights do not move far. Had the small market other laws, nothing could be carried over.
+# The pretrained model knows nothing of the reversal. From random weights, 1,000 rows are few for
+# both. Fine-tuning has the best of the two; whether the recurrent network is held or free makes no
+# difference here. Where the small market follows other laws, there is nothing to carry over.
 
 signals = {"ceiling": small.signal.iloc[test]}
 for name, model in {"as it was": first, **models}.items():

@@ -70,9 +70,9 @@ plt.show()
 
 # %%
 # Permutation finds the planted cell and nothing else. Integrated gradients find it too, with a
-# little noise. Attention is highest there as well, but barely: it says nothing about features, and
-# at the shaded lags it lies on steps that the model does not need, among them the latest ones, whose
-# states carry along what came before.
+# little noise. Attention is highest there as well, but barely, and it says nothing about features.
+# At the shaded lags it lies on steps whose features the model does not need; their states carry
+# along what came before.
 
 columns = ["attention", "permutation", "integrated_gradients", "disagrees"]
 print(display.by_lag[columns].round(2).to_string())

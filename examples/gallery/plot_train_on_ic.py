@@ -90,8 +90,8 @@ print(table["rank_ic"].unstack("shared").loc[list(models)].round(3))
 # not see what is shared, and neither do ranks.
 #
 # So rank the labels, as the other examples do, or train on the IC. Labels that are ranked have
-# nothing shared left, and there is no general reason then to prefer ``loss="ic"``; on Chinese shares
-# with ranked labels squares did as well (``benchmarks/README.md``).
+# nothing shared left, and there is no general reason then to prefer ``loss="ic"``: on Chinese
+# shares with ranked labels squares did as well (``benchmarks/README.md``).
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), sharex=True, layout="constrained")
 for ax, (percent, part) in zip(axes, table.groupby(level="shared"), strict=True):

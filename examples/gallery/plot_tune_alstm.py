@@ -2,8 +2,8 @@
 Tune ALSTM, walking forward
 ===========================
 
-``GridSearchCV`` tries lengths of the window and learning rates of ALSTM. Each fold trains on the past and scores
-the days after it. The days on which the winner is judged are no part of the search.
+``GridSearchCV`` tries lengths of the window and learning rates of ALSTM. Each fold trains on the
+past and scores the days after it. The days on which the winner is judged are no part of the search.
 """
 
 # %%
