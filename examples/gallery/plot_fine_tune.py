@@ -58,7 +58,7 @@ first = make(lr=0.01, max_epochs=8).fit(windows_of(large.ohlcv), large.label)
 weights = first.regressor_.module_.state_dict()
 
 # %%
-# ``pretrained=`` takes a state dict, as here, a fitted regressor, or a file of torch or safetensors,
+# ``pretrained=`` takes a state dict, as here, a fitted regressor, or a file of torch or safetensors
 # such as a qlib checkpoint. What fits by name and shape is loaded.
 #
 # Fine-tune

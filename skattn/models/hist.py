@@ -218,6 +218,13 @@ class HISTRegressor(CrossSectionalRegressor):
     warning is issued and each row is treated as a day of its own. Rows without a label are
     context: the model shows them to the other stocks of their day.
 
+    Notes
+    -----
+    A stock takes from a concept as much as the stock's state is like the concept's, whether it is a
+    member or not. So the windows should say something about membership: where only other stocks
+    of its sector move a stock, concepts alone find little, and concepts with a column for each
+    sector in the windows find it.
+
     References
     ----------
     Xu et al. 2021, "HIST: A Graph-based Framework for Stock Trend Forecasting via Mining

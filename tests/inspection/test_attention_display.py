@@ -501,3 +501,12 @@ def test_map_select_mean_and_frame(fitted, market) -> None:
         layers.mean("row", "layer", "head", "query", "key")
     with pytest.raises(ValueError, match="has no label 9"):
         layers.select(head=9)
+
+
+@pytest.mark.parametrize(("n_steps", "step"), [(6, 1), (20, 3), (60, 8)])
+def test_lags_are_labelled_in_equal_steps_from_the_latest(n_steps: int, step: int) -> None:
+    lags = range(n_steps - 1, -1, -1)
+    weights = pd.DataFrame(np.full((3, n_steps), 1 / n_steps), columns=pd.Index(lags, name="lag"))
+    below = AttentionDisplay(weights=weights).plot().ax_[1]
+    labels = [int(text.get_text()) for text in below.get_xticklabels()]
+    assert labels == [*range(0, n_steps, step)][::-1]

@@ -310,3 +310,14 @@ def test_one_lag_and_few_days():
     )
     assert np.isnan(display.agreement["permutation"])
     assert display.quarters.index.astype(str).tolist() == ["2023Q4"]
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-10, 0.05])
+def test_shares_are_drawn_from_zero(noise):
+    # Where lags are alike, there is no axis of rounding errors.
+    table = make_table([0.1, 0.1, 0.1, 0.1, 0.2], 0.01)
+    attention = pd.Series(1 / 6 + noise * np.array([1, -1, 1, -1, 1, -1]), index=range(5, -1, -1))
+    display = FeatureImportanceDisplay(permutation=table, attention=attention)
+    low, high = display.plot("map").ax_[-1].get_ylim()
+    assert low == 0
+    assert high > 1.1

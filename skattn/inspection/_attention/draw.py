@@ -264,7 +264,11 @@ def add_colorbar(axes: np.ndarray, image: Any, scale: Scale) -> None:
 def set_ticks(ax: Axes, axis: str, labels: pd.Index, most: int) -> None:
     """Label an axis of places, as many places as fit."""
     n_places = len(labels)
-    places = evenly(n_places, most)
+    if is_number(labels):
+        # In equal steps, as a reader expects of numbers, back from the latest lag.
+        places = np.arange(n_places - 1, -1, -max(1, -(-n_places // most)))[::-1]
+    else:
+        places = evenly(n_places, most)
     texts = [short(labels[i]) for i in places]
     turned = axis == "x" and not is_number(labels)
     size = "small" if len(texts) <= 15 else "x-small"

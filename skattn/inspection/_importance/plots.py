@@ -130,6 +130,8 @@ def draw_profile(ax: Axes, beside: Axes, *, table: pd.DataFrame, agreement: pd.S
         style = {**line_style(number), "marker": "os^"[number]}
         handles += ax.plot(range(len(table)), table[name], label=LABELS_OF[name], **style)
     ax.axhline(1, color="grey", linewidth=0.8)
+    # Shares begin at 0: where all are alike, an axis of their rounding errors would be drawn.
+    ax.set_ylim(bottom=min(0, ax.get_ylim()[0]), top=max(1.2, ax.get_ylim()[1]))
     _label_lags(ax, list(table.index))
     ax.set_xlim(-0.5, len(table) - 0.5)
     ax.set_ylabel("share of a lag\n(1: all lags alike)")
