@@ -100,9 +100,10 @@ figure.suptitle("Each dot is a date of AAPL")
 plt.show()
 
 # %%
-# A model that has learned from shuffled labels attends to volatile days as surely as the trained
-# one. Two seeds of the trained model attend to different dates, and one of them agrees better with
-# a model of shuffled labels than with the other. So a picture of attention on real prices is a
-# question, not an answer: ask it of several seeds and of shuffled labels before you believe it, and
-# ask what the predictions need (:ref:`sphx_glr_gallery_plot_importance.py`). And never use it as a
-# feature: the attention to a date is read from windows that end after it.
+# Of the two models of shuffled labels, one attends to volatile days as surely as the trained model,
+# and the other does not. The two seeds of the trained model attend to different dates, and one of
+# them agrees better with a model of shuffled labels than with the other. So a picture of attention
+# on real prices is a question, not an answer: ask it of several seeds and of shuffled labels before
+# you believe it, and ask what the predictions need
+# (:ref:`sphx_glr_gallery_plot_importance.py`). And never use it as a feature: the attention to a
+# date is read from windows that end after it.
