@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -36,6 +37,12 @@ class FoldData:
     predict_params: dict[str, Any]
     # Days and instruments by name, for models that need them and cannot read them off X.
     known: dict[str, Any]
+
+    def __sizeof__(self) -> int:
+        """Bytes of what the folds share: by this size dask and Ray see what to ship only once."""
+        beside = (self.fit_params, self.predict_params, self.known)
+        parts = (self.X, self.y, *(value for params in beside for value in params.values()))
+        return sum(getattr(part, "nbytes", 0) or sys.getsizeof(part) for part in parts)
 
 
 class CrossValSignal(CallbackSupportMixin, BaseEstimator):

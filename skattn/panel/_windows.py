@@ -146,6 +146,10 @@ class WindowArray:
         """Bytes of the table and the window positions, not of the full (N, T, F) array."""
         return self._table.nbytes + self._ends.nbytes + self._starts.nbytes
 
+    def __sizeof__(self) -> int:
+        """Bytes held: by this size dask and Ray see that windows are to be shipped only once."""
+        return object.__sizeof__(self) + self.nbytes
+
     @property
     def days(self) -> pd.DatetimeIndex | None:
         """Trading day of each sample, or None."""
