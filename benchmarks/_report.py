@@ -51,6 +51,11 @@ def peak_memory() -> float:
     return _status("VmHWM")
 
 
+def memory_of() -> tuple[float, float]:
+    """Bytes that the process holds now: its own, and pages of mapped files (Linux)."""
+    return _status("RssAnon"), _status("RssFile") + _status("RssShmem")
+
+
 def _status(name: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024.0 * next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))

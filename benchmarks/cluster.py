@@ -71,7 +71,9 @@ def on_dask() -> Iterator[None]:
     TCP.write = count
     try:
         with (
-            LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as cluster,
+            LocalCluster(
+                n_workers=WORKERS, threads_per_worker=1, dashboard_address=None
+            ) as cluster,
             Client(cluster),
             joblib.parallel_config("dask"),
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ import pandas as pd
 
 from skattn.panel._fill import FillRows
 from skattn.panel._index import check_index
-from skattn.panel._layout import lay_out
+from skattn.panel._layout import Layout, lay_out
+from skattn.panel._mapped import find_map, new_table
 from skattn.panel._windows import MAX_LENGTH, WindowArray
 from skattn.parameters import as_floats, check_value, shown
 
@@ -26,6 +28,7 @@ def build_windows(
     calendar: pd.DatetimeIndex | None = None,
     fields: Sequence[str] | None = None,
     fill_method: str = "none",
+    file: str | os.PathLike[str] | None = None,
 ) -> WindowArray:
     """Lay rows out on the market's calendar and build the window that ends at each row.
 
@@ -52,6 +55,11 @@ def build_windows(
         How to fill the days of a window on which the stock has no row. "none" gives NaN. "ffill"
         copies the previous row in the window. "ffill+bfill" also fills the days before the first
         row in the window with a copy of that row.
+    file : path, default=None
+        Name of a new .npy file for the table that the windows read, for tables larger than memory.
+        None: the table is in memory; only where ``values`` is a memory map (as of ``numpy.load``
+        with ``mmap_mode="r"``) whose rows come stock after stock, and a row on each day from the
+        stock's first to its last, the windows read that map.
 
     Returns
     -------
@@ -60,7 +68,8 @@ def build_windows(
     Raises
     ------
     TypeError, ValueError
-        An argument is of another kind, or ``values`` and ``index`` differ in length.
+        An argument is of another kind, ``values`` and ``index`` differ in length, or ``file``
+        exists or cannot be made.
     """
     values = as_floats("values", values, n_dims=2)
     check_value("length", length, "int", at_least=1, at_most=MAX_LENGTH)
@@ -70,7 +79,7 @@ def build_windows(
     if calendar is not None and not isinstance(calendar, pd.DatetimeIndex):
         raise TypeError(f"calendar must be a DatetimeIndex or None; got {shown(calendar)}.")
     layout = lay_out(index, earlier=earlier, calendar=calendar)
-    table = layout.table(values, known.reshape(len(earlier), values.shape[1]))
+    table = _lay_out_table(layout, values, known.reshape(len(earlier), values.shape[1]), file)
     n_earlier = len(earlier)
     fill = None if fill_method == "none" else FillRows.of(layout, backward="bfill" in fill_method)
     return WindowArray(
@@ -82,6 +91,21 @@ def build_windows(
         fields=fields,
         fill=fill,
     )
+
+
+def _lay_out_table(layout: Layout, values: np.ndarray, known: np.ndarray, file: Any) -> np.ndarray:
+    """Give the table that windows read: in memory, in a file, or the map that the values are."""
+    if file is None:
+        if find_map(values) is not None and not len(known) and layout.is_order_of_rows():
+            return values
+        return layout.table(values, known)
+    table = new_table(file, (layout.n_rows, values.shape[1]), values.dtype)
+    try:
+        layout.write(values, known, table)
+    except BaseException:
+        os.unlink(file)
+        raise
+    return np.load(file, mmap_mode="r")
 
 
 def _read_memory(memory: Any, values: np.ndarray) -> tuple[np.ndarray, pd.MultiIndex]:

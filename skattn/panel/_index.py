@@ -72,7 +72,7 @@ def check_index(index: pd.Index, what: str = "X") -> pd.MultiIndex:
                 f"The level {name!r} of the index of {what} is missing in {_count(len(rows))}: "
                 f"{_head(rows)}."
             )
-    if not index.is_unique:
+    if not _is_unique(index):
         keys = index[index.duplicated()]
         first = ", ".join(f"({_day(d)}, {shown(i)})" for d, i in _pairs(keys[:3]))
         more = ", ..." if len(keys) > 3 else ""
@@ -254,6 +254,18 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
         rows = np.flatnonzero(days.isna())
         raise ValueError(f"The trading day is missing in {_count(len(rows))}: {_head(rows)}.")
     return dates_of(days)
+
+
+def _is_unique(index: pd.MultiIndex) -> bool:
+    """As ``index.is_unique``, which keeps a hash table of several times the index's memory."""
+    (major, minor), size = index.codes, len(index.levels[1])
+    is_small = size * len(index.levels[0]) <= np.iinfo(np.int32).max
+    keys = np.asarray(major).astype(np.int32 if is_small else np.int64)
+    keys *= size
+    keys += minor
+    if not (keys[1:] > keys[:-1]).all():
+        keys.sort()
+    return bool((keys[1:] != keys[:-1]).all())
 
 
 def _describe(index: pd.Index) -> str:

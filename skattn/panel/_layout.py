@@ -8,6 +8,10 @@ import numpy as np
 import pandas as pd
 
 from skattn.panel._index import level_codes
+from skattn.panel._mapped import give_back
+
+# Rows that are written at a time.
+CHUNK = 2**14
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +43,30 @@ class Layout:
     def n_rows(self) -> int:
         """Number of rows, margins included."""
         return int(self.offsets[-1])
+
+    def is_order_of_rows(self) -> bool:
+        """Whether the keys come row after row, without a row between them."""
+        n_keys = len(self.rows)
+        return self.n_rows == n_keys and bool((self.rows[1:] > self.rows[:-1]).all())
+
+    def write(self, values: np.ndarray, earlier: np.ndarray, table: np.ndarray) -> None:
+        """Write what ``table`` gives into a memory map, a few rows at a time.
+
+        Parameters
+        ----------
+        values, earlier : ndarray
+            As for ``table``.
+        table : memmap of shape (n_rows, F)
+        """
+        for first in range(0, self.n_rows, CHUNK):
+            table[first : first + CHUNK] = np.nan
+            give_back(table, CHUNK)
+        rows = np.split(self.rows, [len(earlier)])
+        for source, targets in zip((earlier, values), rows, strict=True):
+            for first in range(0, len(source), CHUNK):
+                table[targets[first : first + CHUNK]] = source[first : first + CHUNK]
+                give_back(table, CHUNK)
+                give_back(source, CHUNK)
 
     def table(self, values: np.ndarray, earlier: np.ndarray) -> np.ndarray:
         """Put values in the rows of their keys, and NaN in all other rows.

@@ -10,6 +10,7 @@ import pandas as pd
 
 from skattn.panel._fill import FillRows
 from skattn.panel._index import days_of, instruments_of
+from skattn.panel._mapped import give_back
 from skattn.panel._transforms import TimeSteps, Transform
 from skattn.parameters import as_array, as_floats, as_whole_numbers, check_value, shown
 
@@ -30,7 +31,8 @@ class WindowArray:
     Parameters
     ----------
     table : ndarray of shape (R, F)
-        Values. The rows of an instrument are consecutive, oldest first.
+        Values. The rows of an instrument are consecutive, oldest first. A memory map of floats in
+        C order stays a map, whose rows are read when a batch is gathered.
     ends : ndarray of int, shape (N,)
         Last row of each sample's window.
     length : int
@@ -323,6 +325,7 @@ class WindowArray:
         if has_empty:
             positions = np.where(empty, ends, positions)
         batch = self._table.take(positions, axis=0)
+        give_back(self._table, len(positions))
         if has_empty:
             batch[empty] = np.nan
         for transform in self.transforms:

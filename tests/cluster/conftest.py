@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from plugin_site import Site
+from plugin_site import Site, hook
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
@@ -46,18 +46,22 @@ def _of_table(prices, label):
     return {"table": cross_val_signal(model, prices, label, cv=CV)}
 
 
+def _windows(prices):
+    return RobustZScore().fit_transform(Alpha360(["close"], length=4).fit_transform(prices))
+
+
 def _of_windows(prices, label):
-    windows = RobustZScore().fit_transform(Alpha360(["close"], length=4).fit_transform(prices))
-    weight = {"sample_weight": np.linspace(1, 2, len(label))}
     gru = GRURegressor(hidden_size=3, num_layers=1, max_epochs=2, dropout=0.2, random_state=0)
+    weight = {"sample_weight": np.linspace(1, 2, len(label))}
+    return {"windows": cross_val_signal(gru, _windows(prices), label, cv=CV, params=weight)}
+
+
+def _of_days(prices, label):
     hist = HISTRegressor(hidden_size=3, num_layers=1, max_epochs=1, random_state=0)
-    return {
-        "windows": cross_val_signal(gru, windows, label, cv=CV, params=weight),
-        "whole days": cross_val_signal(hist, windows, label, cv=CV),
-    }
+    return {"whole days": cross_val_signal(hist, _windows(prices), label, cv=CV)}
 
 
-TASKS = {"search": _search, "table": _of_table, "windows": _of_windows}
+TASKS = {"search": _search, "table": _of_table, "windows": _of_windows, "days": _of_days}
 
 
 @pytest.fixture(scope="session")
@@ -78,11 +82,8 @@ def task(request, data):
 def plugin_here(tmp_path, monkeypatch):
     """A plugin that this process has, and workers that are running do not."""
     monkeypatch.syspath_prepend(str(tmp_path))
-    site = Site(tmp_path)
     answer = 'ModelSpec("lonely", "MODULE:Mean", "A mean.", "")'
-    from plugin_site import hook
-
-    site.install("skattn-lonely", hook(answer), version="4.5.6")
+    Site(tmp_path).install("skattn-lonely", hook(answer), version="4.5.6")
     yield "skattn-lonely 4.5.6"
     monkeypatch.undo()
     importlib.invalidate_caches()
@@ -94,5 +95,3 @@ def large():
     """Labels and a table of a few MB, in windows: much beside the messages of an engine."""
     market = make_market(n_stocks=100, n_days=600, sector=0, random_state=0)
     return Alpha360(["close", "volume"], length=4).fit_transform(market.ohlcv), market.label
-
-

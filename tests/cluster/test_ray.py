@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyRegressor
 
 import skattn
@@ -20,38 +21,36 @@ from skattn.model_selection import DailyTimeSeriesSplit, cross_val_signal
 @pytest.fixture(scope="module")
 def ray():
     ray = pytest.importorskip("ray")
-    ray.init(
-        num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False
-    )
+    ray.init(num_cpus=2, include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
     register_ray()
     yield ray
     ray.shutdown()
 
 
+# Each search starts two processes that import torch: few are run.
+@pytest.mark.parametrize("task", ["search", "windows"], indirect=True)
 def test_the_bits_of_a_local_run(ray, task):
     with joblib.parallel_config("ray", n_jobs=2):
         found = task.run()
-    assert found.keys() == task.local.keys()
     for name, values in task.local.items():
         assert_array_equal(found[name], values)
 
 
-def test_the_bits_with_the_backend_of_ray_itself(ray, data):
+@pytest.mark.parametrize("task", ["table"], indirect=True)
+def test_the_bits_with_the_backend_of_ray_itself(ray, task):
     from ray.util.joblib import register_ray as register
 
-    prices, label = data
-    ridge, X = DummyRegressor(), prices[["close"]]
-    local = cross_val_signal(ridge, X, label.fillna(0), cv=DailyTimeSeriesSplit(2))
     register()
     try:
         with joblib.parallel_config("ray", n_jobs=2):
-            found = cross_val_signal(ridge, X, label.fillna(0), cv=DailyTimeSeriesSplit(2))
+            found = task.run()
     finally:
         register_ray()
-    assert_array_equal(found, local)
+    for name, values in task.local.items():
+        assert_array_equal(found[name], values)
 
 
-def test_the_table_is_shipped_once(ray, large, monkeypatch):
+def test_the_table_is_shipped_once_and_torch_has_one_thread(ray, large, monkeypatch):
     from ray._private.serialization import SerializationContext
 
     windows, label = large
@@ -63,28 +62,19 @@ def test_the_table_is_shipped_once(ray, large, monkeypatch):
         return serialized
 
     monkeypatch.setattr(SerializationContext, "serialize", count)
-    cv = DailyTimeSeriesSplit(8, test_size=20)
+    model = TransformedTargetRegressor(
+        DummyRegressor(),
+        func=lambda y: y,
+        inverse_func=lambda y: np.full(y.shape, float(torch.get_num_threads())),
+        check_inverse=False,
+    )
     with joblib.parallel_config("ray", n_jobs=2):
-        cross_val_signal(DummyRegressor(), windows, label.fillna(0), cv=cv)
+        threads = cross_val_signal(
+            model, windows, label.fillna(0), cv=DailyTimeSeriesSplit(8, test_size=20)
+        )
     rows = 8 * len(label) * 8
     assert windows.nbytes < sum(sent) < windows.nbytes + 24 * len(label) + rows
-
-
-def test_threads_of_a_worker(ray):
-    with joblib.parallel_config("ray", n_jobs=2):
-        found = joblib.Parallel()(joblib.delayed(torch.get_num_threads)() for _ in range(2))
-    assert found == [1, 1]
-
-
-def test_an_error_names_its_fold(ray, data):
-    windows = np.ones((len(data[1]), 3, 1), dtype=np.float32)
-    model = skattn.make_model("gru", hidden_size=-1)
-    with (
-        joblib.parallel_config("ray", n_jobs=2),
-        pytest.raises(ValueError, match="hidden_size") as caught,
-    ):
-        cross_val_signal(model, windows, data[1], cv=DailyTimeSeriesSplit(2))
-    assert any("fold" in note for note in caught.value.__notes__)
+    assert set(threads) == {1.0}
 
 
 def test_nodes_that_have_all(ray):

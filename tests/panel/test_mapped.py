@@ -1,0 +1,159 @@
+"""Windows over tables in files that are larger than memory."""
+
+from __future__ import annotations
+
+import pickle
+import shutil
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_array_equal
+
+from skattn.model_selection import DailyTimeSeriesSplit, cross_val_signal
+from skattn.models import GRURegressor
+from skattn.panel import Fill, WindowArray, _mapped, build_windows
+
+
+def is_mapped(windows: WindowArray, file) -> bool:
+    found = _mapped.find_map(windows.parts()["table"])
+    return found is not None and str(found.filename) == str(file)
+
+
+@pytest.fixture
+def panel(tmp_path):
+    """A table of complete days by stock, its index and its file."""
+    days = pd.bdate_range("2024-01-01", periods=30)
+    keys = [list("ABCD"), days]
+    index = pd.MultiIndex.from_product(keys, names=["instrument", "datetime"])
+    values = np.random.default_rng(0).normal(size=(len(index), 3)).astype(np.float32)
+    file = tmp_path / "values.npy"
+    np.save(file, values)
+    return values, index, file
+
+
+@pytest.fixture(params=["as counted", "after each batch"])
+def _pages(request, monkeypatch):
+    """Pages are given back when much was read, or always."""
+    if request.param == "after each batch":
+        monkeypatch.setattr(_mapped, "LIMIT", 0)
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+@pytest.mark.usefixtures("_pages")
+def test_a_map_stays_a_map(panel, mode):
+    values, index, file = panel
+    windows = build_windows(np.load(file, mmap_mode=mode), index, 5)
+    assert is_mapped(windows, file)
+    assert is_mapped(windows[::2], file)
+    assert_array_equal(windows, build_windows(values, index, 5))
+    assert_array_equal(windows[3:50:7], build_windows(values, index, 5)[3:50:7])
+
+
+@pytest.mark.usefixtures("_pages")
+def test_private_changes_of_a_map_stay(panel):
+    values, index, file = panel
+    table = np.load(file, mmap_mode="c")
+    table[7] = values[7] = -1.0
+    windows = WindowArray(table, np.arange(len(table)), 1)
+    for _ in range(3):
+        assert_array_equal(windows, values[:, None])
+
+
+@pytest.mark.parametrize("change", ["sorted by day", "a missing row", "memory"])
+def test_rows_that_have_to_move_are_copied(panel, change):
+    values, index, file = panel
+    mapped, memory = np.load(file, mmap_mode="r"), {}
+    rows = np.arange(len(index))
+    if change == "sorted by day":
+        rows = np.argsort(index.get_level_values("datetime"), kind="stable")
+    elif change == "a missing row":
+        rows = np.delete(rows, 3)
+    else:
+        earlier = index[:1].set_levels(
+            pd.DatetimeIndex(["2023-12-29"]), level="datetime", verify_integrity=False
+        )
+        memory = {"memory": (values[:1], earlier)}
+    source = mapped[rows] if change == "sorted by day" else mapped
+    if change == "a missing row":
+        np.save(file.with_name("fewer.npy"), values[rows])
+        source = np.load(file.with_name("fewer.npy"), mmap_mode="r")
+    windows = build_windows(source, index[rows], 4, **memory)
+    assert _mapped.find_map(windows.parts()["table"]) is None
+    assert_array_equal(windows, build_windows(values[rows], index[rows], 4, **memory))
+
+
+@pytest.mark.parametrize("fill_method", ["none", "ffill"])
+@pytest.mark.usefixtures("_pages")
+def test_a_table_that_is_laid_out_in_a_file(panel, tmp_path, fill_method, monkeypatch):
+    monkeypatch.setattr("skattn.panel._layout.CHUNK", 7)
+    values, index, _ = panel
+    rows = np.random.default_rng(1).permutation(len(index))[:90]
+    keywords = {"length": 5, "fill_method": fill_method, "memory": (values[:9], index[:9])}
+    file = tmp_path / "table.npy"
+    found = build_windows(values[rows], index[rows], **keywords, file=file)
+    assert is_mapped(found, file)
+    assert_array_equal(found, build_windows(values[rows], index[rows], **keywords))
+    assert not found.parts()["table"].flags.writeable
+
+
+def test_fits_of_processes_read_the_file(panel):
+    values, index, file = panel
+    label = pd.Series(values[:, 0], index=index)
+    label.attrs["reach"] = 2
+    gru = GRURegressor(hidden_size=2, num_layers=1, max_epochs=1, random_state=0)
+    cv = DailyTimeSeriesSplit(2)
+    found = cross_val_signal(
+        gru, build_windows(values, index, 3).with_transform(Fill(0.0)), label, cv=cv
+    )
+    mapped = build_windows(np.load(file, mmap_mode="r"), index, 3).with_transform(Fill(0.0))
+    with joblib.parallel_config("loky", n_jobs=2):
+        assert_array_equal(cross_val_signal(gru, mapped, label, cv=cv), found)
+
+
+def test_a_pickle_holds_the_rows(panel):
+    values, index, file = panel
+    windows = build_windows(np.load(file, mmap_mode="r"), index, 3)
+    copied = pickle.loads(pickle.dumps(windows))
+    assert_array_equal(copied, windows)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("there.npy", "exists"),
+        ("table.csv", "must be a path that ends in .npy"),
+        ("no/folder.npy", "cannot be made"),
+        (3, "must be a path"),
+    ],
+)
+def test_files_that_cannot_be_made(panel, tmp_path, name, message):
+    values, index, _ = panel
+    (tmp_path / "there.npy").write_bytes(b"kept")
+    file = tmp_path / name if isinstance(name, str) else name
+    with pytest.raises(ValueError, match=f"^file .*{message}"):
+        build_windows(values, index, 3, file=file)
+    assert (tmp_path / "there.npy").read_bytes() == b"kept"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["there.npy", "values.npy"]
+
+
+def test_a_disk_that_is_too_small(panel, tmp_path, monkeypatch):
+    values, index, _ = panel
+    usage = shutil.disk_usage(tmp_path)._replace(free=10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    with pytest.raises(ValueError, match=r"file needs .* GB .* are free"):
+        build_windows(values, index, 3, file=tmp_path / "table.npy")
+    assert not (tmp_path / "table.npy").exists()
+
+
+def test_a_failure_leaves_no_file(panel, tmp_path, monkeypatch):
+    values, index, _ = panel
+
+    def fail(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("skattn.panel._layout.give_back", fail)
+    with pytest.raises(KeyboardInterrupt):
+        build_windows(values, index, 3, file=tmp_path / "table.npy")
+    assert not (tmp_path / "table.npy").exists()
