@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import joblib
-import pandas as pd
 import torch
 from _report import US_EQUITIES, describe_machine
 from sklearn.dummy import DummyRegressor

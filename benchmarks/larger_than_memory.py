@@ -1,12 +1,12 @@
-"""20 million rows of a table in a file: windows, batches, a fit, a prediction, and what is resident.
+"""20 million rows of a table in a file: windows, batches, a fit, a prediction; what is resident.
 
     python benchmarks/larger_than_memory.py [--stocks 5000] [--days 4000] [--fields 20] [--by-day]
 
 A parquet file is written a group of rows at a time, then read into a .npy file, which windows read.
 By default the rows come stock after stock, so that the windows read that very file; with --by-day
-they come day after day, and ``build_windows(..., file=...)`` lays them out in a second one. Resident
-is what the system counts, in GB: the process's own memory, and pages of mapped files that it can
-take back at any time. ``peak`` is the most of both that there ever was (Linux).
+they come day after day, and ``build_windows(..., file=...)`` lays them out in a second one. What is
+resident, in GB: the process's own memory, and pages of mapped files, which the system can take back
+at any time (among them those of torch's libraries). ``peak`` is the most of both so far (Linux).
 """
 
 from __future__ import annotations
@@ -35,20 +35,26 @@ def make_groups(outer: np.ndarray, inner: np.ndarray, fields: list[str]) -> Iter
     rng = np.random.default_rng(0)
     for first in range(0, len(outer), 20):
         some = outer[first : first + 20]
-        keys = {"outer": np.repeat(some, len(inner)), "inner": np.tile(inner, len(some))}
-        values = rng.standard_normal((len(fields), len(keys["outer"])), dtype=np.float32)
+        numbers = np.indices((len(some), len(inner)), dtype=np.int32).reshape(2, -1)
+        keys = {
+            name: pa.DictionaryArray.from_arrays(codes, pa.array(names))
+            for name, codes, names in zip(("outer", "inner"), numbers, (some, inner), strict=True)
+        }
+        values = rng.standard_normal((len(fields), numbers.shape[1]), dtype=np.float32)
         yield pa.table({**keys, **dict(zip(fields, values, strict=True))})
 
 
 def read_table(parquet: Path, file: Path, fields: list[str]) -> None:
     """Copy columns of a parquet file into a file that numpy maps, some rows at a time."""
-    source = pq.ParquetFile(parquet)
+    # Not all at once before the first rows.
+    source = pq.ParquetFile(parquet, pre_buffer=False)
     with file.open("wb") as target:
         shape = source.metadata.num_rows, len(fields)
         header = {"descr": "<f4", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(target, header)
-        for batch in source.iter_batches(columns=fields):
-            np.column_stack(batch.columns).astype("<f4").tofile(target)
+        for number in range(source.num_row_groups):
+            group = source.read_row_group(number, columns=fields)
+            np.column_stack(group.columns).astype("<f4", copy=False).tofile(target)
 
 
 def main() -> None:
@@ -86,7 +92,9 @@ def main() -> None:
         writer = None
         for group in make_groups(*values, fields):
             group = group.rename_columns([outer, inner, *fields])
-            writer = writer or pq.ParquetWriter(parquet, group.schema, compression="none")
+            writer = writer or pq.ParquetWriter(
+                parquet, group.schema, compression="none", use_dictionary=False
+            )
             writer.write_table(group)
         writer.close()
         report(f"parquet of {parquet.stat().st_size / 1e9:.2f} GB")

@@ -28,8 +28,9 @@ def check_workers(engine: Any) -> pd.DataFrame:
     worker that cannot import the class, or has it in another version, fails inside of dask or Ray,
     or gives other numbers. Call this function once, before the first search.
 
-    Compared are Python (its first two numbers), skattn, what skattn computes with (scikit-learn,
-    skorch, torch, numpy, pandas, joblib), and the distribution of each installed plugin.
+    Compared are the versions of Python (two numbers), skattn, what skattn computes with
+    (scikit-learn, skorch, torch, numpy, pandas, joblib), and the distribution of each installed
+    plugin. The build, such as +cpu, is left out: workers may have other devices.
 
     Parameters
     ----------
@@ -118,7 +119,7 @@ def _make_look() -> Look:
             if name == "python":
                 continue
             try:
-                found[name] = importlib.metadata.version(name) or ""
+                found[name] = (importlib.metadata.version(name) or "").partition("+")[0]
             except importlib.metadata.PackageNotFoundError:
                 found[name] = ""
             if name == "skattn":

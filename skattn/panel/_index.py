@@ -258,14 +258,15 @@ def _as_days(values: Any) -> pd.DatetimeIndex:
 
 def _is_unique(index: pd.MultiIndex) -> bool:
     """As ``index.is_unique``, which keeps a hash table of several times the index's memory."""
-    (major, minor), size = index.codes, len(index.levels[1])
+    size = len(index.levels[1])
     is_small = size * len(index.levels[0]) <= np.iinfo(np.int32).max
-    keys = np.asarray(major).astype(np.int32 if is_small else np.int64)
-    keys *= size
-    keys += minor
-    if not (keys[1:] > keys[:-1]).all():
-        keys.sort()
-    return bool((keys[1:] != keys[:-1]).all())
+    keys: np.ndarray = np.asarray(index.codes[0]).astype(np.int32 if is_small else np.int64)
+    np.multiply(keys, size, out=keys)
+    np.add(keys, index.codes[1], out=keys)
+    if np.greater(keys[1:], keys[:-1]).all():
+        return True
+    keys.sort()
+    return bool(np.not_equal(keys[1:], keys[:-1]).all())
 
 
 def _describe(index: pd.Index) -> str:

@@ -11,7 +11,7 @@ from skattn.panel._index import level_codes
 from skattn.panel._mapped import give_back
 
 # Rows that are written at a time.
-CHUNK = 2**14
+CHUNK = 2**12
 
 
 @dataclass(frozen=True, eq=False)

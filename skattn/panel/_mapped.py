@@ -11,9 +11,9 @@ import numpy as np
 
 from skattn.parameters import InvalidParameterError, shown
 
-# Bytes that are read through maps until pages are given back to the system, and the bytes that the
-# system maps around one that is read.
-LIMIT, AROUND = 2**28, 2**16
+# Places that are read or written between two times that pages are given back. The system maps a place
+# with what lies around it: 64 KB, or some hundred KB where the file is cached in large pieces.
+PLACES = 256
 
 
 def find_map(array: np.ndarray) -> np.memmap | None:
@@ -36,7 +36,31 @@ def find_map(array: np.ndarray) -> np.memmap | None:
     return None
 
 
-# Bytes that were read through maps since pages were given back.
+def take_rows(table: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Take rows of a table by their numbers, from a map a few at a time.
+
+    Parameters
+    ----------
+    table : ndarray of shape (R, F)
+        The table.
+    positions : ndarray of int, shape (B, L)
+        Numbers of the rows. Rows that stand side by side are taken to be near to each other.
+
+    Returns
+    -------
+    rows : ndarray of shape (B, L, F)
+    """
+    if find_map(table) is None:
+        return table.take(positions, axis=0)
+    rows = np.empty((*positions.shape, table.shape[1]), table.dtype)
+    for first in range(0, len(positions), PLACES):
+        part = positions[first : first + PLACES]
+        rows[first : first + PLACES] = table.take(part, axis=0)
+        give_back(table, len(part))
+    return rows
+
+
+# Places that were read since pages were given back.
 _read = 0
 
 
@@ -58,8 +82,8 @@ def give_back(table: np.ndarray, n_places: int) -> None:
     # Giving back the pages of a private map ("c") would undo its changes.
     if mapped is None or mapped.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
         return
-    _read += n_places * AROUND
-    if _read > LIMIT:
+    _read += n_places
+    if _read >= PLACES:
         _read = 0
         mapped.base.madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]
 

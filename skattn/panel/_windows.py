@@ -10,7 +10,7 @@ import pandas as pd
 
 from skattn.panel._fill import FillRows
 from skattn.panel._index import days_of, instruments_of
-from skattn.panel._mapped import give_back
+from skattn.panel._mapped import take_rows
 from skattn.panel._transforms import TimeSteps, Transform
 from skattn.parameters import as_array, as_floats, as_whole_numbers, check_value, shown
 
@@ -324,8 +324,7 @@ class WindowArray:
         has_empty = empty[:, 0].any() if self._fill is None else empty.any()
         if has_empty:
             positions = np.where(empty, ends, positions)
-        batch = self._table.take(positions, axis=0)
-        give_back(self._table, len(positions))
+        batch = take_rows(self._table, positions)
         if has_empty:
             batch[empty] = np.nan
         for transform in self.transforms:

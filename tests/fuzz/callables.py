@@ -60,6 +60,8 @@ EXCUSED = {
     "skattn.preprocessing.PanelTransformer": "abstract: its methods are run through the steps",
     "skattn.plugins.InstalledModel": "a record that skattn makes",
     "skattn.plugins.Problem": "a record that skattn makes",
+    "skattn.cluster.check_workers": "asks a cluster; tests/cluster holds its errors",
+    "skattn.cluster.register_ray": "has no argument",
     "skattn.cli.main": "a command, which gets texts; tests/cli holds its errors",
     "skattn.labels.label_ends": "called with what splitters and fits have checked",
     "skattn.labels.labelled_part": "called with what fits have checked",

@@ -33,11 +33,10 @@ def panel(tmp_path):
     return values, index, file
 
 
-@pytest.fixture(params=["as counted", "after each batch"])
+@pytest.fixture(params=[256, 1, 7])
 def _pages(request, monkeypatch):
-    """Pages are given back when much was read, or always."""
-    if request.param == "after each batch":
-        monkeypatch.setattr(_mapped, "LIMIT", 0)
+    """Pages are given back after so many places."""
+    monkeypatch.setattr(_mapped, "PLACES", request.param)
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
@@ -53,7 +52,7 @@ def test_a_map_stays_a_map(panel, mode):
 
 @pytest.mark.usefixtures("_pages")
 def test_private_changes_of_a_map_stay(panel):
-    values, index, file = panel
+    values, _, file = panel
     table = np.load(file, mmap_mode="c")
     table[7] = values[7] = -1.0
     windows = WindowArray(table, np.arange(len(table)), 1)
@@ -113,7 +112,7 @@ def test_fits_of_processes_read_the_file(panel):
 
 
 def test_a_pickle_holds_the_rows(panel):
-    values, index, file = panel
+    _, index, file = panel
     windows = build_windows(np.load(file, mmap_mode="r"), index, 3)
     copied = pickle.loads(pickle.dumps(windows))
     assert_array_equal(copied, windows)
