@@ -4,8 +4,8 @@
 
 On a simulated market, so that nothing has to be downloaded. What it does:
 
-1. starts two processes of one thread each, or connects to the cluster at an address, and checks that
-   each of its workers has the packages of this process;
+1. starts two processes of one thread each, or connects to the cluster at an address, and checks
+   that each of its workers has the packages of this process;
 2. searches the size of a GRU with GridSearchCV, walking forward; all fits run on the cluster;
 3. fits the best GRU on each fold, there too, and prints what the signal is worth;
 4. predicts with the same settings here, and compares: the engine changes no bit.

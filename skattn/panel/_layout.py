@@ -10,8 +10,8 @@ import pandas as pd
 from skattn.panel._index import level_codes
 from skattn.panel._mapped import give_back
 
-# Rows that are written at a time.
-CHUNK = 2**12
+# Bytes of a table that are written at a time, and rows of the values that are read at a time.
+BLOCK, CHUNK = 2**26, 2**12
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +50,7 @@ class Layout:
         return self.n_rows == n_keys and bool((self.rows[1:] > self.rows[:-1]).all())
 
     def write(self, values: np.ndarray, earlier: np.ndarray, table: np.ndarray) -> None:
-        """Write what ``table`` gives into a memory map, a few rows at a time.
+        """Write what ``table`` gives into a memory map, a block of it at a time.
 
         Parameters
         ----------
@@ -58,15 +58,18 @@ class Layout:
             As for ``table``.
         table : memmap of shape (n_rows, F)
         """
-        for first in range(0, self.n_rows, CHUNK):
-            table[first : first + CHUNK] = np.nan
-            give_back(table, CHUNK)
         rows = np.split(self.rows, [len(earlier)])
-        for source, targets in zip((earlier, values), rows, strict=True):
-            for first in range(0, len(source), CHUNK):
-                table[targets[first : first + CHUNK]] = source[first : first + CHUNK]
-                give_back(table, CHUNK)
-                give_back(source, CHUNK)
+        size = max(1, BLOCK // table[:1].nbytes)
+        for start in range(0, self.n_rows, size):
+            block = np.full_like(table[start : start + size], np.nan, subok=False)
+            for source, targets in zip((earlier, values), rows, strict=True):
+                inside = np.flatnonzero((targets >= start) & (targets < start + size))
+                for first in range(0, len(inside), CHUNK):
+                    part = inside[first : first + CHUNK]
+                    block[targets[part] - start] = source[part]
+                    give_back(source, CHUNK)
+            table[start : start + size] = block
+            give_back(table, CHUNK)
 
     def table(self, values: np.ndarray, earlier: np.ndarray) -> np.ndarray:
         """Put values in the rows of their keys, and NaN in all other rows.

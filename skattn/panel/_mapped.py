@@ -11,9 +11,9 @@ import numpy as np
 
 from skattn.parameters import InvalidParameterError, shown
 
-# Places that are read or written between two times that pages are given back. The system maps a place
-# with what lies around it: 64 KB, or some hundred KB where the file is cached in large pieces.
-PLACES = 256
+# Places that are read or written between two times that pages are given back. The system maps a
+# place with what lies around it: 64 KB, or up to 2 MB where the file is cached in large pieces.
+PLACES = 32
 
 
 def find_map(array: np.ndarray) -> np.memmap | None:

@@ -167,3 +167,19 @@ def test_a_cluster_without_workers():
 def test_no_engine(engine):
     with pytest.raises(TypeError, match=r"engine must be a dask.distributed.Client or the module"):
         check_workers(engine)
+
+
+def test_the_example(tmp_path):
+    pytest.importorskip("distributed")
+    script = Path(__file__).resolve().parents[2] / "examples" / "beyond_one_machine.py"
+    arguments = ["--stocks", "6", "--days", "120"]
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "worker 1 at tcp://" in done.stdout
+    assert "the same as in this process, bit for bit: True" in done.stdout

@@ -192,6 +192,7 @@ def panel_cases() -> Iterator[Case]:
             calendar=None,
             fields=("a", "b", "c", "d"),
             fill_method="ffill",
+            file=None,
         ),
         {"values": "array"},
         {"values": ROWS, "index": ROWS},

@@ -33,7 +33,7 @@ def panel(tmp_path):
     return values, index, file
 
 
-@pytest.fixture(params=[256, 1, 7])
+@pytest.fixture(params=[32, 1, 7])
 def _pages(request, monkeypatch):
     """Pages are given back after so many places."""
     monkeypatch.setattr(_mapped, "PLACES", request.param)
@@ -87,6 +87,7 @@ def test_rows_that_have_to_move_are_copied(panel, change):
 @pytest.mark.usefixtures("_pages")
 def test_a_table_that_is_laid_out_in_a_file(panel, tmp_path, fill_method, monkeypatch):
     monkeypatch.setattr("skattn.panel._layout.CHUNK", 7)
+    monkeypatch.setattr("skattn.panel._layout.BLOCK", 150)
     values, index, _ = panel
     rows = np.random.default_rng(1).permutation(len(index))[:90]
     keywords = {"length": 5, "fill_method": fill_method, "memory": (values[:9], index[:9])}
