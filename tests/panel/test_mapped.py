@@ -51,6 +51,30 @@ def test_a_map_stays_a_map(panel, mode):
 
 
 @pytest.mark.usefixtures("_pages")
+def test_a_parquet_file_that_is_copied_by_row_groups(panel, tmp_path):
+    """As docs/beyond_one_machine.md shows it."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    values, index, _ = panel
+    fields, parquet, copied = ["a", "b", "c"], tmp_path / "factors.parquet", tmp_path / "copy.npy"
+    table = pd.DataFrame(values, index, fields).reset_index()
+    pq.write_table(pa.Table.from_pandas(table), parquet, row_group_size=50)
+    source = pq.ParquetFile(parquet, pre_buffer=False)
+    with copied.open("wb") as file:
+        shape = source.metadata.num_rows, len(fields)
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for number in range(source.num_row_groups):
+            group = source.read_row_group(number, columns=fields)
+            np.column_stack(group.columns).astype("<f4", copy=False).tofile(file)
+    columns = ["datetime", "instrument"]
+    keys = pq.read_table(parquet, columns=columns, read_dictionary=["instrument"])
+    read = pd.MultiIndex.from_frame(keys.to_pandas())
+    windows = build_windows(np.load(copied, mmap_mode="r"), read, 5, fields=fields)
+    assert is_mapped(windows, copied)
+    assert_array_equal(windows, build_windows(values, index, 5))
+    assert list(windows.instruments) == list(index.get_level_values("instrument"))
+
+
 def test_private_changes_of_a_map_stay(panel):
     values, _, file = panel
     table = np.load(file, mmap_mode="c")
