@@ -16,7 +16,7 @@ def register_ray() -> None:
     """Make ``joblib.parallel_config("ray")`` known, with arguments that are shipped once.
 
     ``ray.util.joblib.register_ray`` does the same, but sends all arguments of a task with each task
-    where joblib is 1.4 or newer. Here the table of a search, or of :func:`cross_val_signal`, is put
+    under joblib 1.6. Here the table of a search, or of :func:`cross_val_signal`, is put
     into Ray's store once, and the tasks of a machine read it there without a copy. Scores and
     signals are the same.
 
