@@ -70,9 +70,9 @@ __all__ = [
 
 # Packages that are found as attributes before anybody has imported them.
 _PACKAGES = (
-    *("base", "compose", "datasets", "inspection", "kernels", "labels", "losses", "metrics"),
-    *("model_selection", "models", "panel", "parameters", "preprocessing", "progress", "qlib"),
-    *("testing", "weights"),
+    *("base", "cluster", "compose", "datasets", "inspection", "kernels", "labels", "losses"),
+    *("metrics", "model_selection", "models", "panel", "parameters", "preprocessing"),
+    *("progress", "qlib", "testing", "weights"),
 )
 
 
