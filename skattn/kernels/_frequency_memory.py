@@ -102,9 +102,40 @@ def memory_steps(
         yield MemoryStep(h, a, S, power)
 
 
-@torch.compiler.disable
+# Whether torch.export, on which torch.onnx.export stands, traces the code. torch 2.6 cannot tell.
+_is_exporting = getattr(torch.compiler, "is_exporting", lambda: False)
+
+
 def last_memory_state(*inputs: Any) -> torch.Tensor:
     """Compute h after the last step."""
+    return _exported_state(*inputs) if _is_exporting() else _last_state(*inputs)
+
+
+def _exported_state(
+    z: torch.Tensor,
+    U: torch.Tensor,
+    u_a: torch.Tensor,
+    b_a: torch.Tensor,
+    waves: torch.Tensor,
+    mask: torch.Tensor | None,
+) -> torch.Tensor:
+    """Compute h after the last step with operations that exporters know: none is in place."""
+    sizes = _sizes(z, u_a, b_a)
+    H, K = sizes.n_hidden, sizes.n_freq
+    S = z.new_zeros(2, K, sizes.n_rows, H)
+    h = z.new_zeros(sizes.n_rows, H)
+    for z_t, wave in zip(z.unbind(), waves.view(-1, 2, K, 1, 1).unbind(), strict=True):
+        gates = z_t + F.linear(h if mask is None else h * mask, U)
+        hard, c = gates.split([3 * H + K, H], dim=1)
+        i, s, o, f = F.hardsigmoid(hard).split([H, H, H, K], dim=1)
+        S = f.T[:, :, None] * s * S + wave * (i * torch.tanh(c))
+        amplitude = (S.square().sum(dim=0) * u_a[:, None, None]).sum(dim=0)
+        h = o * torch.tanh((amplitude if mask is None else amplitude * mask) + b_a)
+    return h
+
+
+@torch.compiler.disable
+def _last_state(*inputs: Any) -> torch.Tensor:
     if torch.is_grad_enabled():
         return _Recurrence.apply(*inputs)
     *_, last = memory_steps(*inputs)
