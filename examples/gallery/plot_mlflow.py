@@ -7,14 +7,11 @@ days and the model. skorch's ``MlflowLogger`` writes the epochs: skattn takes sk
 ``callbacks=``. Everything stays in a folder; no server runs.
 """
 
-# %%
-# Needed beside skattn: ``pip install "skattn[gallery]"``.
-
 import logging
 import tempfile
 
 import matplotlib.pyplot as plt
-import mlflow
+import mlflow  # pip install "skattn[gallery]"
 import numpy as np
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import MlflowLogger

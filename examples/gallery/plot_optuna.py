@@ -7,13 +7,10 @@ before. The callback of ``optuna-integration`` for skorch reports each epoch: sk
 callbacks as ``callbacks=``.
 """
 
-# %%
-# Needed beside skattn: ``pip install "skattn[gallery]"``.
-
 import matplotlib.pyplot as plt
-import optuna
+import optuna  # pip install "skattn[gallery]"
 import pandas as pd
-from optuna_integration import SkorchPruningCallback
+from optuna_integration import SkorchPruningCallback  # pip install "skattn[gallery]"
 from sklearn.pipeline import make_pipeline
 
 import skattn
@@ -50,7 +47,9 @@ def make_pipeline_of(params, callbacks=None):
         random_state=0,
         **params,
     )
-    return make_pipeline(Alpha360(["close"], length=20), RobustZScore(), CrossSectionalTarget(model))
+    return make_pipeline(
+        Alpha360(["close"], length=20), RobustZScore(), CrossSectionalTarget(model)
+    )
 
 
 # %%

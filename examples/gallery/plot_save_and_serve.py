@@ -7,9 +7,6 @@ predictions are made: joblib, skops, safetensors and ONNX. Each is loaded again 
 predict what the fitted pipeline predicts.
 """
 
-# %%
-# Needed beside skattn: ``pip install "skattn[gallery]"``.
-
 import json
 import logging
 import tempfile
@@ -19,9 +16,9 @@ from pathlib import Path
 import joblib
 import matplotlib.pyplot as plt
 import numpy as np
-import onnxruntime
+import onnxruntime  # pip install "skattn[gallery]"
 import pandas as pd
-import skops.io
+import skops.io  # pip install "skattn[gallery]"
 import torch
 from safetensors.torch import load_file, save_file
 from sklearn.pipeline import make_pipeline
@@ -39,9 +36,7 @@ ohlcv, label = market.ohlcv, skattn.make_label(market.ohlcv)
 days = ohlcv.index.get_level_values("datetime")
 past, today = ohlcv[days < days.max()], ohlcv[days == days.max()]
 
-gru = skattn.make_model(
-    "gru", hidden_size=16, num_layers=1, lr=5e-3, max_epochs=4, random_state=0
-)
+gru = skattn.make_model("gru", hidden_size=16, num_layers=1, lr=5e-3, max_epochs=4, random_state=0)
 pipeline = make_pipeline(Alpha360(["close"], length=20), RobustZScore(), CrossSectionalTarget(gru))
 pipeline.fit(past, label.loc[past.index])
 expected = pipeline.predict(today)

@@ -64,7 +64,9 @@ together = rank_ic_score(truth, signal)
 pairs = np.corrcoef([*alone.values()])[np.triu_indices(len(alone), 1)]
 print(f"one seed: rank IC {scores.mean():.3f}, from {scores.min():.3f} to {scores.max():.3f}")
 print(f"the mean of {len(alone)} seeds: rank IC {together:.3f}")
-print(f"two seeds correlate by {pairs.mean():.2f}; no signal has an IC over {market.ic_ceiling:.3f}")
+print(
+    f"two seeds correlate by {pairs.mean():.2f}; no signal has an IC over {market.ic_ceiling:.3f}"
+)
 
 # %%
 # How many seeds are enough
@@ -73,9 +75,9 @@ print(f"two seeds correlate by {pairs.mean():.2f}; no signal has an IC over {mar
 # the score steadier first of all, and a little higher, most of it by the first few. What stays is
 # the error that all seeds share, and that no vote removes.
 #
-# All of these are figures of one market and of 100 days: another market moves all of them
-# together by far more (about 0.02) than the seeds differ. To choose the best seed by its score on the
-# test days would be choosing luck.
+# All of these are figures of one market and of 100 days: other days move all of them together, by
+# about 0.02 either way. To choose the best seed by its score on the test days would be choosing
+# luck.
 
 predictions = np.array([*alone.values()])
 counts = range(1, len(predictions) + 1)
@@ -89,8 +91,14 @@ drawn = {
 _, ax = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
 for n, values in drawn.items():
     ax.plot([n] * len(values), values, "o", color="0.65", markersize=4)
-ax.plot(counts, [np.mean(values) for values in drawn.values()], "k-o", label="mean over the choices")
+ax.plot(
+    counts, [np.mean(values) for values in drawn.values()], "k-o", label="mean over the choices"
+)
 ax.axhline(scores.mean(), color="k", linestyle=":", label="mean score of one seed")
-ax.set(xlabel="number of seeds in the mean", ylabel="rank IC of the test days", title="Seeds as an ensemble")
+ax.set(
+    xlabel="number of seeds in the mean",
+    ylabel="rank IC of the test days",
+    title="Seeds as an ensemble",
+)
 ax.legend(loc="lower right")
 plt.show()

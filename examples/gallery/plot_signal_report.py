@@ -41,7 +41,9 @@ gru = make_pipeline(
     Alpha360(["close"], length=20),
     RobustZScore(),
     CrossSectionalTarget(
-        skattn.make_model("gru", hidden_size=16, num_layers=1, lr=5e-3, max_epochs=4, random_state=0)
+        skattn.make_model(
+            "gru", hidden_size=16, num_layers=1, lr=5e-3, max_epochs=4, random_state=0
+        )
     ),
 )
 ridge = make_pipeline(
@@ -73,7 +75,11 @@ print(report[columns].T.to_string(float_format="{:.3f}".format))
 # to about 0.01 and its long-short return has some luck in it. ``days`` counts the days with an IC.
 
 by_year = signal_report(tested, signals["GRU"], by="year")
-print(by_year[["ic", "ic_t", "icir", "long_short_annual", "days"]].to_string(float_format="{:.3f}".format))
+print(
+    by_year[["ic", "ic_t", "icir", "long_short_annual", "days"]].to_string(
+        float_format="{:.3f}".format
+    )
+)
 
 # %%
 # The picture

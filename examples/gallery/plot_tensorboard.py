@@ -6,9 +6,6 @@ skorch's ``TensorBoard`` writes what a fit records at each epoch. skattn takes s
 ``callbacks=``, so that every fit writes a run of its own: ``tensorboard --logdir runs`` shows them.
 """
 
-# %%
-# Needed beside skattn: ``pip install "skattn[gallery]"``.
-
 import tempfile
 from pathlib import Path
 
@@ -16,7 +13,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import TensorBoard
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.backend.event_processing import event_accumulator  # pip install "skattn[gallery]"
 from torch.utils.tensorboard import SummaryWriter
 
 import skattn
@@ -68,7 +65,9 @@ for lr in (1e-4, 1e-3, 1e-2):
         callbacks=[TensorBoardIn(f"{folder.name}/lr={lr:g}", key_mapper=str)],
         random_state=0,
     )
-    pipeline = make_pipeline(Alpha360(["close"], length=20), RobustZScore(), CrossSectionalTarget(model))
+    pipeline = make_pipeline(
+        Alpha360(["close"], length=20), RobustZScore(), CrossSectionalTarget(model)
+    )
     pipeline.fit(ohlcv, label)
 
 
@@ -82,7 +81,7 @@ for lr in (1e-4, 1e-3, 1e-2):
 
 def read_run(run):
     """Read the values by epoch of the event files in a folder."""
-    events = EventAccumulator(str(run)).Reload()
+    events = event_accumulator.EventAccumulator(str(run)).Reload()
     return pd.DataFrame(
         {
             tag: {event.step: event.value for event in events.Scalars(tag)}
