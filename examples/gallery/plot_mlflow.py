@@ -41,7 +41,7 @@ split = DateSplit(train=(days[0], days[-101]), test=(days[-100], days[-1]))
 folder = tempfile.TemporaryDirectory()
 mlflow.set_tracking_uri(f"sqlite:///{folder.name}/mlflow.db")
 mlflow.create_experiment("gallery", artifact_location=f"file://{folder.name}/models")
-mlflow.set_experiment("gallery")
+experiment = mlflow.set_experiment("gallery")
 
 # %%
 # Two runs

@@ -72,7 +72,8 @@ print(report[columns].T.to_string(float_format="{:.3f}".format))
 
 # %%
 # Year by year, a signal that is real still moves: with 60 stocks, the IC of a single year is known
-# to about 0.01 and its long-short return has some luck in it. ``days`` counts the days with an IC.
+# to about 0.01. The first year is also the one whose models had the fewest days to learn from.
+# ``days`` counts the days with an IC.
 
 by_year = signal_report(tested, signals["GRU"], by="year")
 print(
