@@ -240,7 +240,8 @@ def compare_on_simulated_prices(arguments: argparse.Namespace, figure: SubFigure
 
 
 def make_pipelines(ohlcv: pd.DataFrame, epochs: int, seed: int) -> dict[str, Pipeline]:
-    fields = ["close"] if list(ohlcv.columns) == ["close"] else None
+    # All six, or what the file has of them.
+    fields = None if {*PRICES} - {"vwap"} <= {*ohlcv.columns} else list(ohlcv.columns)
     # With the calendar, days that a fold does not show are missing in windows, not passed over.
     windows = Alpha360(fields, calendar=ohlcv.index.unique("datetime"))
     alstm = skattn.make_model("alstm", max_epochs=epochs, lr=2e-3, random_state=seed)

@@ -83,6 +83,13 @@ def test_a_file_of_ones_own(tmp_path, suffix):
     assert "columns open, high, low, close, volume" in shown
 
 
+def test_a_file_with_some_of_the_columns(tmp_path):
+    market = make_market(n_stocks=4, n_days=200, sector=0, random_state=0).ohlcv
+    market[["close", "volume"]].reset_index().to_csv(tmp_path / "prices.csv", index=False)
+    shown = quickstart(tmp_path, "--ohlcv", str(tmp_path / "prices.csv"))
+    assert "columns close, volume" in shown
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_file_with_time_zones(tmp_path, suffix):
     market = make_market(n_stocks=4, n_days=220, sector=0, random_state=0).ohlcv

@@ -9,7 +9,8 @@ the model of a pipeline as one more parameter.
 # %%
 # What is installed
 # -----------------
-# After ``pip install skattn-gats`` the list would hold ``"gats"``, and this page one bar more.
+# After ``pip install ./plugins/skattn-gats`` the list would hold ``"gats"``, and this page one bar
+# more.
 
 import matplotlib.pyplot as plt
 import pandas as pd

@@ -72,6 +72,9 @@ class OhlcvTransformer(LookbackTransformer):
                     f' {type(self).__name__}(vwap="typical") computes (high + low + close) / 3 '
                     f"instead of reading vwap."
                 )
+            there = [field for field in OHLCV_FIELDS if field in X.columns]
+            if there and getattr(self, "fields", ()) is None:
+                hint += f" {type(self).__name__}({there}) makes windows of what is there."
             raise ValueError(
                 f"X lacks the column{'s' if len(missing) > 1 else ''} {missing}; it has "
                 f"{list(X.columns)}.{hint}"

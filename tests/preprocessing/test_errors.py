@@ -31,6 +31,11 @@ PRICES = ragged_prices(missing=0.0)
     [
         (Alpha360(), PRICES.drop(columns="open"), r"\['open'\].*\['high'"),
         (Alpha360(), PRICES[["close", "high"]], r"X.*\['open', 'low', 'volume'\]"),
+        (
+            Alpha360(),
+            PRICES[["close", "volume"]],
+            r"Alpha360\(\['close', 'volume'\]\) makes windows",
+        ),
         (Alpha360(["vwap"]), PRICES, r"\['vwap'\].*vwap=\"typical\""),
         (
             Alpha360(vwap="typical"),
