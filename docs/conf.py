@@ -6,6 +6,7 @@ import os
 import sys
 
 from sphinx.pycode import ModuleAnalyzer
+from sphinx_gallery.sorting import ExplicitOrder
 
 import skattn
 
@@ -60,6 +61,12 @@ plot_html_show_source_link = False
 plot_formats = [("svg", 100)]
 plot_rcparams = {"savefig.bbox": "tight", "svg.fonttype": "path"}
 
+# From a first signal over models and what they attend to, to other packages; new ones come last.
+gallery_order = [
+    *("attention_at_a_planted_lag", "tune_alstm", "signal_report", "portfolio", "all_models"),
+    *("hist_with_sectors", "train_on_ic", "seeds_as_ensemble", "fine_tune", "importance"),
+    *("attention_against_the_market", "save_and_serve", "optuna", "mlflow", "tensorboard"),
+]
 sphinx_gallery_conf = {
     "examples_dirs": ["../examples/gallery"],
     "gallery_dirs": ["gallery"],
@@ -72,7 +79,7 @@ sphinx_gallery_conf = {
     "parallel": int(os.environ.get("SKATTN_DOCS_JOBS", "2")),
     "plot_gallery": "True",
     "remove_config_comments": True,
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": ExplicitOrder([*(f"plot_{name}.py" for name in gallery_order), "*"]),
 }
 
 
@@ -110,8 +117,9 @@ html_show_sourcelink = False
 html_sidebars = {
     name: []
     for name in (
-        *("start", "objectives", "attention", "plugins", "beyond_one_machine"),
-        *("performance", "honesty", "changelog"),
+        *("start", "coming/qlib", "coming/skorch", "coming/pytorch", "plugins"),
+        *("beyond_one_machine", "performance", "honesty", "changelog"),
+        *("genindex", "py-modindex", "search"),
     )
 }
 html_theme_options = {

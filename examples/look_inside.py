@@ -8,7 +8,8 @@ On the closing prices of 20 stocks of the S&P 500, which the package skfolio shi
    the dates of one stock below its price, with spans of high attention shaded;
 3. prints what that stock did in the spans and on all other days, with p-values by circular shifts.
 
-Attention says what a model weighs, not what its predictions depend on: what_matters.py shows both.
+Attention says what a model weighs, not what its predictions depend on: gallery/plot_importance.py
+shows both.
 """
 
 from __future__ import annotations

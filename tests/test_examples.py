@@ -37,19 +37,12 @@ def quickstart(tmp_path, *arguments: str) -> str:
     return run(tmp_path, QUICKSTART, *SMALL, *arguments)
 
 
-@pytest.mark.parametrize(
-    ("script", "printed"),
-    [
-        ("look_inside.py", ["spans of ALSTM's highest attention", "volatility", "p_value"]),
-        ("what_matters.py", ["rank_ic_diff_t", "ridge", "p_holm", "integrated_gradients"]),
-    ],
-)
-def test_pictures_of_real_prices(tmp_path, script, printed):
+def test_pictures_of_real_prices(tmp_path):
     pytest.importorskip("skfolio")
-    pytest.importorskip("captum")
     small = ["--start", "2021-01-01", "--split", "2022-06-01", "--epochs", "1", "--length", "6"]
-    shown = run(tmp_path, EXAMPLES / script, *small)
-    assert all(text in shown for text in printed)
+    shown = run(tmp_path, EXAMPLES / "look_inside.py", *small)
+    for text in ("spans of ALSTM's highest attention", "volatility", "p_value"):
+        assert text in shown
 
 
 def test_default_prices(tmp_path):

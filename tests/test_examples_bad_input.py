@@ -79,7 +79,6 @@ def test_a_folder_of_the_picture_that_is_not_there(monkeypatch, capsys, files):
     assert "its folder does not exist" in error
 
 
-@pytest.mark.parametrize("script", ["look_inside.py", "what_matters.py"])
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -91,9 +90,9 @@ def test_a_folder_of_the_picture_that_is_not_there(monkeypatch, capsys, files):
         ("--start 2040-01-01", "No trading day lies between"),
     ],
 )
-def test_the_others(monkeypatch, capsys, script, arguments, expected):
+def test_look_inside(monkeypatch, capsys, arguments, expected):
     pytest.importorskip("skfolio")
-    assert expected in said(monkeypatch, capsys, script, *arguments.split())
+    assert expected in said(monkeypatch, capsys, "look_inside.py", *arguments.split())
 
 
 def test_a_stock_that_is_not_there(monkeypatch, capsys):
