@@ -7,12 +7,15 @@ names that fill 80 columns. Here finished fits go into the bar of what they are 
 from __future__ import annotations
 
 import html
+import os
+import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from multiprocessing import current_process
-from threading import Lock
+from threading import Lock, get_ident
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
@@ -22,7 +25,13 @@ from rich.progress_bar import ProgressBar as RichBar
 from rich.table import Table
 from rich.text import Text
 from sklearn.callback import CallbackContext
-from sklearn.callback._transport import ListenerHandle, close_listener, open_listener, send
+from sklearn.callback._transport import (
+    ListenerHandle,
+    _message_consumers,
+    close_listener,
+    open_listener,
+    send,
+)
 
 from skattn.parameters import check_value
 
@@ -81,8 +90,8 @@ class ProgressBar:
     def setup(self, estimator: Any, context: CallbackContext) -> None:
         """Show the first bar."""
         bars = _Bars()
-        self._handles[context.root_uuid] = open_listener(bars.receive)
-        _bars_of_runs[context.root_uuid] = bars
+        handle = self._handles[context.root_uuid] = open_listener(bars.receive)
+        _bars_of_runs[handle] = bars
         bars.start()
 
     def on_fit_task_begin(self, estimator: Any, context: CallbackContext) -> None:
@@ -93,18 +102,25 @@ class ProgressBar:
             total = None if context.parent is None else context.parent.max_subtasks
             if total is not None and total > 1:
                 name = f"{name} {context.task_id + 1}/{total}"
-            message = _Message(_place(context), _kind(context), name, context.max_subtasks)
-            send(self._handles[context.root_uuid], message)
+            self._send(context, name, context.max_subtasks)
 
     def on_fit_task_end(self, estimator: Any, context: CallbackContext) -> None:
         """Count the task in the bar of what it is a part of."""
-        send(self._handles[context.root_uuid], _Message(_place(context), _kind(context)))
+        self._send(context)
 
     def teardown(self, estimator: Any, context: CallbackContext) -> None:
         """Leave the first bar, or the bars of the fits that failed."""
-        if context.root_uuid in self._handles:  # else setup failed
-            close_listener(self._handles.pop(context.root_uuid))
-            _bars_of_runs.pop(context.root_uuid).stop()
+        handle = self._handles.pop(context.root_uuid, None)
+        if handle is not None:  # else setup failed
+            close_listener(handle)
+            _bars_of_runs.pop(handle).stop()
+
+    def _send(self, context: CallbackContext, *begun: Any) -> None:
+        sender = os.getpid(), get_ident()
+        message = _Message(_place(context), _kind(context), sender, *begun)
+        # A worker of another machine cannot reach the bars, which is no reason for a fit to fail.
+        with suppress(OSError, EOFError):
+            send(self._handles[context.root_uuid], message)
 
 
 class _Message(NamedTuple):
@@ -112,6 +128,7 @@ class _Message(NamedTuple):
 
     place: Place
     kind: str
+    sender: tuple[int, int]  # process and thread
     name: str | None = None
     n_parts: int | None = None
 
@@ -133,6 +150,7 @@ class _Task:
 
     name: str
     n_parts: int | None
+    sender: tuple[int, int]
     n_ended: int = 0
     kinds: set[str] = field(default_factory=set)
     began: float = field(default_factory=time.monotonic)
@@ -160,6 +178,9 @@ class _Bars:
         self._display_id = uuid4().hex
         self._shown_at = 0.0
         in_terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        with suppress(AttributeError, ValueError):  # there is no output, or it is closed
+            # FORCE_COLOR, which CIs set, would have rich take a log file for a terminal.
+            in_terminal = in_terminal and sys.stdout.isatty()
         self._live = (
             Live(get_renderable=self._table, console=self._console)
             if is_main and in_terminal
@@ -178,7 +199,8 @@ class _Bars:
         """Take a message, from whatever thread."""
         with self._lock:
             if message.name is not None:
-                self._tasks[message.place] = _Task(message.name, message.n_parts)
+                self._end_failed(message)
+                self._tasks[message.place] = _Task(message.name, message.n_parts, message.sender)
             else:
                 self._end(message.place, message.kind)
             due = time.monotonic() - self._shown_at > PAUSE
@@ -187,7 +209,9 @@ class _Bars:
 
     def stop(self) -> None:
         if self._live is not None:
-            self._live.stop()
+            # A terminal that has gone away, or a full disk, is no reason for a fit to fail.
+            with suppress(OSError, ValueError):
+                self._live.stop()
         self._show()
 
     def _show(self) -> None:
@@ -197,6 +221,13 @@ class _Bars:
 
             self._shown_at = time.monotonic()
             update_display(self._picture(), raw=True, display_id=self._display_id)
+
+    def _end_failed(self, begun: _Message) -> None:
+        """End what the sender did before at this place: a fit that fails does not tell its end."""
+        for place, task in list(self._tasks.items()):
+            is_beside = place[:-1] == begun.place[:-1] and place != begun.place
+            if is_beside and task.sender == begun.sender:
+                self._end(place, begun.kind)
 
     def _end(self, place: Place, kind: str) -> None:
         for inside in [each for each in self._tasks if each[: len(place)] == place]:
@@ -267,7 +298,18 @@ class _Bars:
 
 
 # What draws cannot be pickled, so that it is kept here and not on the callback.
-_bars_of_runs: dict[UUID, _Bars] = {}
+_bars_of_runs: dict[ListenerHandle, _Bars] = {}
+
+
+def _forget_bars() -> None:
+    """In a forked process, send messages to the process that draws, whose locks may be taken."""
+    for handle in _bars_of_runs:
+        _message_consumers.pop(handle.address, None)
+    _bars_of_runs.clear()
+
+
+if hasattr(os, "register_at_fork"):  # Windows does not fork
+    os.register_at_fork(after_in_child=_forget_bars)
 
 
 def _time(task: _Task, done: float | None, *, is_first: bool) -> str:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
 import sys
 import textwrap
+import threading
 from types import SimpleNamespace
 
+import joblib
 import pytest
 from sklearn.callback import AutoPropagatedCallback, FitCallback
+from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
 from skattn import ALSTMRegressor
 from skattn.compose import CrossSectionalTarget
@@ -118,7 +123,9 @@ def test_the_bars_of_a_search_fit_eighty_columns(n_jobs):
     assert re.search(r"GridSearchCV +━+ 100% took 0:00:\d\d", lines[-1])
 
 
-def test_nothing_is_printed_where_the_output_is_no_terminal(market, capfd):
+@pytest.mark.parametrize("variable", ["CI", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"])
+def test_nothing_is_printed_where_the_output_is_no_terminal(market, capfd, monkeypatch, variable):
+    monkeypatch.setenv(variable, "1")
     make_search().set_callbacks(ProgressBar()).fit(market.ohlcv, market.label)
     assert capfd.readouterr() == ("", "")
 
@@ -184,12 +191,78 @@ def test_a_fit_that_fails_leaves_its_bars_and_its_error(market, notebook):
     assert len(notebook) == 2
 
 
+@pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite")
+def test_fits_of_a_search_that_fail_are_counted(market, notebook):
+    rates = {"crosssectionaltarget__regressor__lr": [1e30, 1e-3]}
+    search = make_search().set_params(param_grid=rates).set_callbacks(ProgressBar())
+    with pytest.warns(FitFailedWarning, match="2 fits"):
+        search.fit(market.ohlcv, market.label)
+    (pictures,) = notebook.values()
+    words = [picture["text/plain"] for picture in pictures]
+    assert all(each.count("Pipeline") <= 1 for each in words)
+    third = next(each for each in words if "Pipeline 3/4" in each)
+    assert "  search 1/2 50%" in third
+    assert re.fullmatch(r"GridSearchCV 100% took 0:00:..", words[-1])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no process is forked")
+def test_forked_workers_are_shown(market, notebook):
+    with joblib.parallel_config("multiprocessing", n_jobs=2):
+        make_search().set_callbacks(ProgressBar()).fit(market.ohlcv, market.label)
+    (pictures,) = notebook.values()
+    words = "\n".join(picture["text/plain"] for picture in pictures)
+    assert "Pipeline 1/4" in words
+
+
+def test_two_callbacks_have_bars_of_their_own(market, notebook):
+    make_model().set_callbacks(ProgressBar(), ProgressBar(0)).fit(market.ohlcv, market.label)
+    assert len(notebook) == 2
+    for pictures in notebook.values():
+        assert re.fullmatch(r"Pipeline 100% took 0:00:..", pictures[-1]["text/plain"])
+
+
+def test_a_worker_that_cannot_reach_the_bars_fits_all_the_same(market, monkeypatch):
+    def refuse(*arguments):
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr("skattn.progress.send", refuse)
+    fitted = make_model().set_callbacks(ProgressBar()).fit(market.ohlcv, market.label)
+    assert len(fitted.predict(market.ohlcv)) == len(market.ohlcv)
+
+
+def test_a_terminal_that_goes_away_fails_no_fit(market, monkeypatch):
+    gone = []
+
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+        def write(self, text):
+            if gone and threading.current_thread() is threading.main_thread():
+                gone.append(text)
+                raise OSError("Input/output error")
+            return super().write(text)
+
+    class GoesAway(Callback):
+        def on_train_end(self, net, **kwargs):
+            gone.append("")
+
+    for variable in ("CI", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    model = make_model(callbacks=[GoesAway()]).set_callbacks(ProgressBar())
+    assert len(model.fit(market.ohlcv, market.label).predict(market.ohlcv)) == len(market.ohlcv)
+    assert len(gone) > 1
+
+
 @pytest.mark.slow
 def test_a_real_notebook():
     nbclient = pytest.importorskip("nbclient")
     nbformat = pytest.importorskip("nbformat")
     pytest.importorskip("ipykernel")
-    cell = nbformat.v4.new_code_cell(SEARCH.replace("N_JOBS", "2"))
+    # The value of the last expression would be an output of its own.
+    cell = nbformat.v4.new_code_cell(SEARCH.replace("N_JOBS", "2").rstrip() + ";")
     nbclient.NotebookClient(nbformat.v4.new_notebook(cells=[cell])).execute()
     # Worker processes may warn on stderr.
     (output,) = [each for each in cell.outputs if each.get("name") != "stderr"]
