@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.lib.format import open_memmap
 
 from skattn.panel._fill import FillRows
 from skattn.panel._index import check_index
 from skattn.panel._layout import Layout, lay_out
-from skattn.panel._mapped import find_map, new_table
+from skattn.panel._mapped import find_map, new_file
 from skattn.panel._windows import MAX_LENGTH, WindowArray
 from skattn.parameters import as_floats, check_value, shown
 
@@ -57,9 +59,9 @@ def build_windows(
         row in the window with a copy of that row.
     file : path, default=None
         Name of a new .npy file for the table that the windows read, for tables larger than memory.
-        None: the table is in memory; only where ``values`` is a memory map (as of ``numpy.load``
-        with ``mmap_mode="r"``) whose rows come stock after stock, and a row on each day from the
-        stock's first to its last, the windows read that map.
+        None: the table is in memory; only where ``values`` is a memory map of floats in C order (as
+        of ``numpy.load`` with ``mmap_mode="r"``) whose rows come stock after stock, and a row on
+        each day from the stock's first to its last, the windows read that map.
 
     Returns
     -------
@@ -79,32 +81,34 @@ def build_windows(
     if calendar is not None and not isinstance(calendar, pd.DatetimeIndex):
         raise TypeError(f"calendar must be a DatetimeIndex or None; got {shown(calendar)}.")
     layout = lay_out(index, earlier=earlier, calendar=calendar)
-    table = _lay_out_table(layout, values, known.reshape(len(earlier), values.shape[1]), file)
-    n_earlier = len(earlier)
-    fill = None if fill_method == "none" else FillRows.of(layout, backward="bfill" in fill_method)
-    return WindowArray(
-        table,
-        layout.rows[n_earlier:],
-        length,
-        starts=layout.offsets[layout.stocks[n_earlier:]],
-        index=index,
-        fields=fields,
-        fill=fill,
-    )
+    known = known.reshape(len(earlier), values.shape[1])
+    n_earlier, n_bytes = len(earlier), layout.n_rows * values.shape[1] * values.itemsize
+    # Where the windows cannot be made, no file is left.
+    with nullcontext() if file is None else new_file(file, n_bytes) as name:
+        table = _lay_out_table(layout, values, known, name)
+        backward = "bfill" in fill_method
+        fill = None if fill_method == "none" else FillRows.of(layout, backward=backward)
+        return WindowArray(
+            table,
+            layout.rows[n_earlier:],
+            length,
+            starts=layout.offsets[layout.stocks[n_earlier:]],
+            index=index,
+            fields=fields,
+            fill=fill,
+        )
 
 
-def _lay_out_table(layout: Layout, values: np.ndarray, known: np.ndarray, file: Any) -> np.ndarray:
+def _lay_out_table(
+    layout: Layout, values: np.ndarray, known: np.ndarray, file: str | None
+) -> np.ndarray:
     """Give the table that windows read: in memory, in a file, or the map that the values are."""
     if file is None:
         if find_map(values) is not None and not len(known) and layout.is_order_of_rows():
             return values
         return layout.table(values, known)
-    table = new_table(file, (layout.n_rows, values.shape[1]), values.dtype)
-    try:
-        layout.write(values, known, table)
-    except BaseException:
-        os.unlink(file)
-        raise
+    shape = layout.n_rows, values.shape[1]
+    layout.write(values, known, open_memmap(file, mode="w+", dtype=values.dtype, shape=shape))
     return np.load(file, mmap_mode="r")
 
 

@@ -59,7 +59,7 @@ class Layout:
         table : memmap of shape (n_rows, F)
         """
         rows = np.split(self.rows, [len(earlier)])
-        size = max(1, BLOCK // table[:1].nbytes)
+        size = max(1, BLOCK // max(1, table[:1].nbytes))
         for start in range(0, self.n_rows, size):
             block = np.full_like(table[start : start + size], np.nan, subok=False)
             for source, targets in zip((earlier, values), rows, strict=True):

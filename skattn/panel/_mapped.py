@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import mmap
+import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,9 @@ from skattn.parameters import InvalidParameterError, shown
 # Places that are read or written between two times that pages are given back. The system maps a
 # place with what lies around it: 64 KB, or up to 2 MB where the file is cached in large pieces.
 PLACES = 32
+# Bytes of a map up to which no page is given back: joblib sends workers such maps of small tables,
+# from which batches are gathered several times as fast.
+SMALL = 2**28
 
 
 def find_map(array: np.ndarray) -> np.memmap | None:
@@ -50,7 +56,7 @@ def take_rows(table: np.ndarray, positions: np.ndarray) -> np.ndarray:
     -------
     rows : ndarray of shape (B, L, F)
     """
-    if find_map(table) is None:
+    if _large_map(table) is None:
         return table.take(positions, axis=0)
     rows = np.empty((*positions.shape, table.shape[1]), table.dtype)
     for first in range(0, len(positions), PLACES):
@@ -73,14 +79,14 @@ def give_back(table: np.ndarray, n_places: int) -> None:
     Parameters
     ----------
     table : ndarray
-        The table. Where it is no map, or a map whose changes are private, nothing is done.
+        The table. Where it is no map, a small one, or one whose changes are private, nothing is
+        done.
     n_places : int
         Number of places, such as windows.
     """
     global _read
-    mapped = find_map(table)
-    # Giving back the pages of a private map ("c") would undo its changes.
-    if mapped is None or mapped.mode == "c" or not hasattr(mmap, "MADV_DONTNEED"):
+    mapped = _large_map(table)
+    if mapped is None:
         return
     _read += n_places
     if _read >= PLACES:
@@ -88,43 +94,59 @@ def give_back(table: np.ndarray, n_places: int) -> None:
         mapped.base.madvise(mmap.MADV_DONTNEED)  # type: ignore[union-attr]
 
 
-def new_table(file: Any, shape: tuple[int, int], dtype: np.dtype) -> np.memmap:
-    """Make a file of numpy's format with a table, which is mapped.
+def _large_map(table: np.ndarray) -> np.memmap | None:
+    """Find the map of a table, if pages of it are to be given back."""
+    mapped = find_map(table)
+    # Giving back the pages of a private map ("c") would undo its changes.
+    if mapped is None or mapped.nbytes <= SMALL or mapped.mode == "c":
+        return None
+    return mapped if hasattr(mmap, "MADV_DONTNEED") else None
+
+
+@contextmanager
+def new_file(file: Any, n_bytes: int) -> Iterator[str]:
+    """Make a file for a table; where its block fails, the file is deleted.
 
     Parameters
     ----------
     file : str or path
         Its name. It must end in .npy, and must not exist.
-    shape : tuple of int
-        Shape of the table.
-    dtype : dtype
-        Type of the values.
+    n_bytes : int
+        Bytes of the table.
 
-    Returns
-    -------
-    table : memmap of that shape, mode "r+"
+    Yields
+    ------
+    name : str
 
     Raises
     ------
     InvalidParameterError
         ``file`` is no such name, or the file cannot be made.
     """
-    if not isinstance(file, (str, Path)) or Path(file).suffix != ".npy":
+    name = os.fspath(file) if isinstance(file, os.PathLike) else file
+    if not isinstance(name, str) or not name.endswith(".npy"):
         raise InvalidParameterError(f"file must be a path that ends in .npy; got {shown(file)}.")
-    if Path(file).exists():
-        raise InvalidParameterError(
-            f"file must be a new file; {str(file)!r} exists. Windows may still read it: delete it, "
-            f"or take another name."
-        )
-    n_bytes = shape[0] * shape[1] * dtype.itemsize
     try:
-        free = shutil.disk_usage(Path(file).resolve().parent).free
-        if n_bytes > free:
-            # A map of a file that outgrows the disk ends the process, without an error.
-            raise InvalidParameterError(
-                f"file needs {n_bytes / 1e9:.2f} GB at {str(file)!r}, where {free / 1e9:.2f} GB "
-                f"are free."
-            )
-        return np.lib.format.open_memmap(file, mode="w+", dtype=dtype, shape=shape)
+        free = shutil.disk_usage(Path(name).resolve().parent).free
+    except (OSError, ValueError) as error:  # ValueError: a byte 0 in the name
+        raise InvalidParameterError(f"file cannot be made at {name!r}: {error}") from error
+    if n_bytes > free:
+        # A map of a file that outgrows the disk ends the process, without an error.
+        raise InvalidParameterError(
+            f"file needs {n_bytes / 1e9:.2f} GB at {name!r}, where {free / 1e9:.2f} GB are free."
+        )
+    try:
+        Path(name).open("xb").close()
+    except FileExistsError as error:
+        raise InvalidParameterError(
+            f"file must be a new file; {name!r} exists. Windows may still read it: delete it, or "
+            f"take another name."
+        ) from error
     except OSError as error:
-        raise InvalidParameterError(f"file cannot be made at {str(file)!r}: {error}") from error
+        raise InvalidParameterError(f"file cannot be made at {name!r}: {error}") from error
+    try:
+        yield name
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise

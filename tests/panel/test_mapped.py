@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+from pathlib import Path, PurePath
 
 import joblib
 import numpy as np
@@ -35,8 +36,9 @@ def panel(tmp_path):
 
 @pytest.fixture(params=[32, 1, 7])
 def _pages(request, monkeypatch):
-    """Pages are given back after so many places."""
+    """Pages are given back after so many places, of small maps too."""
     monkeypatch.setattr(_mapped, "PLACES", request.param)
+    monkeypatch.setattr(_mapped, "SMALL", 0)
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
@@ -75,6 +77,7 @@ def test_a_parquet_file_that_is_copied_by_row_groups(panel, tmp_path):
     assert list(windows.instruments) == list(index.get_level_values("instrument"))
 
 
+@pytest.mark.usefixtures("_pages")
 def test_private_changes_of_a_map_stay(panel):
     values, _, file = panel
     table = np.load(file, mmap_mode="c")
@@ -160,6 +163,43 @@ def test_files_that_cannot_be_made(panel, tmp_path, name, message):
         build_windows(values, index, 3, file=file)
     assert (tmp_path / "there.npy").read_bytes() == b"kept"
     assert sorted(each.name for each in tmp_path.iterdir()) == ["there.npy", "values.npy"]
+
+
+class Named:
+    """A path of another library."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def __fspath__(self):
+        return self.name
+
+
+@pytest.mark.parametrize("kind", [str, Path, PurePath, Named])
+@pytest.mark.parametrize(("n_rows", "n_fields"), [(9, 3), (0, 3), (9, 0)])
+def test_kinds_of_paths_and_of_empty_tables(panel, tmp_path, kind, n_rows, n_fields):
+    values, index, _ = panel
+    values, index = values[:n_rows, :n_fields], index[:n_rows]
+    windows = build_windows(values, index, 3, file=kind(str(tmp_path / "table.npy")))
+    assert_array_equal(windows, build_windows(values, index, 3))
+    assert np.load(tmp_path / "table.npy").shape == values.shape
+
+
+@pytest.mark.parametrize("name", ["no\0name.npy", "x" * 300 + ".npy", "link.npy"])
+def test_names_that_the_system_refuses(panel, tmp_path, name):
+    values, index, _ = panel
+    (tmp_path / "link.npy").symlink_to(tmp_path / "absent")
+    with pytest.raises(ValueError, match=r"^file (cannot be made|must be a new file)"):
+        build_windows(values, index, 3, file=tmp_path / name)
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize("fields", [["a"], 3])
+def test_fields_that_are_refused_leave_no_file(panel, tmp_path, fields):
+    values, index, _ = panel
+    with pytest.raises((TypeError, ValueError), match="fields must"):
+        build_windows(values, index, 3, fields=fields, file=tmp_path / "table.npy")
+    assert not (tmp_path / "table.npy").exists()
 
 
 def test_a_disk_that_is_too_small(panel, tmp_path, monkeypatch):
