@@ -23,7 +23,7 @@ from skattn.training.seeding import seeded
 
 GOES_ON, ENDED, FAILED = range(3)
 # What the other processes wait for, should this one fail.
-PREPARING, TRAINING, NOTHING = "preparing", "training", "nothing"
+PREPARING, TRAINING, GRADIENTS, NOTHING = "preparing", "training", "gradients", "nothing"
 
 
 class Ranks:
@@ -36,6 +36,7 @@ class Ranks:
         self.rank = distributed.get_rank()
         self.size = distributed.get_world_size()
         self.device = "cpu"
+        self.module: nn.Module | None = None
         self._waiting_for = PREPARING
 
     def agree(self, facts: Mapping[str, tuple[str, str]], net: Any, data: FitData) -> None:
@@ -56,16 +57,16 @@ class Ranks:
             The processes differ, a batch is smaller than their number, the module takes means over
             a batch, or the process group has no backend for the device.
         """
-        self.device = net.device
+        self.device, self.module = net.device, net.module_
         kind = torch.device(self.device).type
         backend = distributed.get_backend_config()
-        self._waiting_for = NOTHING
         if f"{kind}:" not in backend:
             raise ValueError(
                 f"data_parallel=True: the process group is for {backend} and has no backend for "
                 f"device={self.device!r}. Use init_process_group('gloo') for processors and "
                 f"'nccl' for GPUs of NVIDIA."
             )
+        self._waiting_for = NOTHING
         everyones = self._gather(facts)
         differing = []
         for name in facts:
@@ -125,23 +126,30 @@ class Ranks:
             predicted[first:last] = own.detach()
         self._meet(GOES_ON)
         self._add_up(predicted)
-        if not torch.is_grad_enabled():
-            self._waiting_for = TRAINING
+        self._waiting_for = GRADIENTS if torch.is_grad_enabled() else TRAINING
         return torch.cat([predicted[:first], own, predicted[last:]])
 
-    def add_gradients(self, module: nn.Module) -> None:
-        """Sum the gradients of a module over the processes."""
-        trained = [p for p in module.parameters() if p.requires_grad]
+    def add_gradients(self) -> None:
+        """Sum the gradients of the module over the processes."""
+        trained = self._trained()
         has = torch.tensor([p.grad is not None for p in trained], device=self.device)
         parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in trained]
         total = torch.cat([*(part.flatten() for part in parts), has.to(parts[0].dtype)])
+        self._waiting_for = NOTHING
         self._add_up(total)
         *sums, counts = total.split([*(p.numel() for p in trained), len(trained)])
+        if bool(counts.isnan().any()):
+            self._gather(None)
         for parameter, gradient, count in zip(trained, sums, counts.tolist(), strict=True):
             # An optimizer leaves parameters alone that no process has a gradient of.
             known = gradient.view_as(parameter).to(parameter.dtype)
             parameter.grad = known if count else None
         self._waiting_for = TRAINING
+
+    def _trained(self) -> list[nn.Parameter]:
+        return (
+            [] if self.module is None else [p for p in self.module.parameters() if p.requires_grad]
+        )
 
     def end(self, digest: str) -> None:
         """Wait for the others to end training, and raise where weights differ."""
@@ -162,6 +170,11 @@ class Ranks:
                 self._gather(None, failed)
             elif self._waiting_for == TRAINING:
                 self._meet(FAILED, failed)
+            elif self._waiting_for == GRADIENTS:
+                # In the place of the counts, which are numbers otherwise.
+                parts = [torch.full([p.numel() + 1], torch.nan).to(p) for p in self._trained()]
+                self._add_up(torch.cat(parts))
+                self._gather(None, failed)
 
     def _meet(self, fate: int, why: str | None = None) -> None:
         """Tell the others of a step, or of the end of training, and raise where theirs differs."""
@@ -260,5 +273,5 @@ def shared_step(net: Any, ranks: Ranks, batch: tuple[Any, Any]) -> dict[str, tor
     if torch.is_grad_enabled():
         if loss.requires_grad:  # a process without a row has nothing to pass back
             loss.backward()
-        ranks.add_gradients(net.module_)
+        ranks.add_gradients()
     return {"loss": loss, "y_pred": predicted}

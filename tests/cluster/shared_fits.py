@@ -151,13 +151,19 @@ def gru(**own):
 SHARED = {"size": 4, "data_parallel": True}
 
 
-def gru_that_fails():
-    """Fail where a device would: in the forward pass of one process, in training."""
+def fit_that_fails(part):
+    """Fail where a device would: in the forward or backward pass of one process, in training."""
+
+    def fail(*arguments):
+        raise OSError("the device is full")
 
     def forward(module, x):
-        if module.training:
-            raise OSError("the device is full")
-        return plain(module, x)
+        if module.training and part == "forward":
+            fail()
+        predicted = plain(module, x)
+        if module.training and predicted.requires_grad:
+            predicted.register_hook(fail)
+        return predicted
 
     plain, Rows.forward = Rows.forward, forward
     try:
@@ -182,7 +188,9 @@ FAILING = {
     "small batch": lambda rank: gru(batch_size=1),
     "one day": lambda rank: fit(DaysRegressor, size=4, data_parallel=True),
     "batch norm": lambda rank: fit(NormedRegressor, data_parallel=True),
-    "forward": lambda rank: gru_that_fails() if rank else fit(RowsRegressor, **SHARED),
+    "forward": lambda rank: fit_that_fails("forward") if rank else fit(RowsRegressor, **SHARED),
+    "backward": lambda rank: fit_that_fails("backward") if rank else fit(RowsRegressor, **SHARED),
+    "backward of both": lambda rank: fit_that_fails("backward"),
     "diverges": lambda rank: gru(lr=1e30, clip_value=None, optimizer="sgd"),
 }
 

@@ -106,6 +106,7 @@ def test_both_processes_tell_what_is_wrong(found, name, texts):
         ("bad rows", "ValueError: Input X contains NaN (first at row 5"),
         ("raises", "OSError: the disk is full"),
         ("forward", "OSError: the device is full"),
+        ("backward", "OSError: the device is full"),
     ],
 )
 def test_the_other_process_hears_of_a_failure(found, name, error):
@@ -114,10 +115,15 @@ def test_the_other_process_hears_of_a_failure(found, name, error):
     assert found[0][name].startswith(told + error)
 
 
+def test_a_failure_of_both_is_that_of_each(found):
+    for results in found:
+        assert results["backward of both"] == "OSError: the device is full"
+
+
 def test_all_failures_are_looked_at():
     tested = [*test_both_processes_tell_what_is_wrong.pytestmark[0].args[1]]
     tested += test_the_other_process_hears_of_a_failure.pytestmark[0].args[1]
-    assert {name for name, _ in tested} == set(FAILING)
+    assert {name for name, _ in tested} == set(FAILING) - {"backward of both"}
 
 
 def test_a_process_that_ends_is_noticed_at_once(folder):
