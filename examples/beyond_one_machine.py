@@ -39,7 +39,10 @@ SHOWN = ["rank_ic", "rank_icir", "rank_ic_t", "days", "stocks"]
 
 @contextmanager
 def on_dask(address: str | None) -> Iterator[None]:
-    from dask.distributed import Client, LocalCluster
+    try:
+        from dask.distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError(f'--engine dask: {error}. pip install "skattn[dask]"') from error
 
     with (
         nullcontext(address)
@@ -54,7 +57,10 @@ def on_dask(address: str | None) -> Iterator[None]:
 
 @contextmanager
 def on_ray(address: str | None) -> Iterator[None]:
-    import ray
+    try:
+        import ray
+    except ImportError as error:
+        raise ImportError(f'--engine ray: {error}. pip install "skattn[ray]"') from error
 
     processes = {"num_cpus": 2, "include_dashboard": False} if address is None else {}
     ray.init(address, logging_level=logging.ERROR, **processes)
@@ -76,7 +82,7 @@ def on_loky(address: str | None) -> Iterator[None]:
 ENGINES = {"dask": on_dask, "ray": on_ray, "loky": on_loky}
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -84,8 +90,10 @@ def main() -> None:
     parser.add_argument("--address", help="of a scheduler or head node (default: start here)")
     parser.add_argument("--stocks", type=int, default=20, help="(default: 20)")
     parser.add_argument("--days", type=int, default=240, help="(default: 240)")
-    arguments = parser.parse_args()
+    return parser
 
+
+def main(arguments: argparse.Namespace) -> None:
     market = make_market(n_stocks=arguments.stocks, n_days=arguments.days, random_state=0)
     gru = skattn.make_model("gru", num_layers=1, max_epochs=2, lr=5e-3, random_state=0)
     model = make_pipeline(
@@ -114,4 +122,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = make_parser()
+    try:
+        main(parser.parse_args())
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")

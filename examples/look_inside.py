@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib.pyplot as plt  # pip install "skattn[examples]"
 import pandas as pd
 from sklearn.pipeline import Pipeline, make_pipeline
 

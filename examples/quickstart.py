@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import matplotlib.pyplot as plt
+import matplotlib.pyplot as plt  # pip install "skattn[examples]"
 import numpy as np
 import pandas as pd
 from matplotlib.figure import SubFigure

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 import time
 from datetime import timedelta
 
@@ -29,7 +28,9 @@ from skattn.preprocessing import RollingWindow
 def join() -> tuple[int, str]:
     """Join the processes that torchrun has started; give the rank and the device of this one."""
     if "LOCAL_RANK" not in os.environ:
-        sys.exit("Start this script by: torchrun --nproc-per-node 2 examples/several_devices.py")
+        raise ValueError(
+            "Start this script by: torchrun --nproc-per-node 2 examples/several_devices.py"
+        )
     local = int(os.environ["LOCAL_RANK"])
     has_gpus = torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
     if has_gpus:
@@ -40,15 +41,17 @@ def join() -> tuple[int, str]:
     return distributed.get_rank(), f"cuda:{local}" if has_gpus else "cpu"
 
 
-def main() -> None:
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--epochs", type=int, default=5, help="passes over the rows")
     parser.add_argument("--hidden", type=int, default=32, help="size of the model")
     parser.add_argument("--days", type=int, default=16, help="days in a batch, for all processes")
-    arguments = parser.parse_args()
+    return parser
 
+
+def main(arguments: argparse.Namespace) -> None:
     rank, device = join()
     market = make_market(random_state=0)
     returns = market.ohlcv[["close"]].groupby("instrument").pct_change().mul(50)
@@ -80,4 +83,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    parser = make_parser()
+    try:
+        main(parser.parse_args())
+    except (RuntimeError, ValueError) as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")

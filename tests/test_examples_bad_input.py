@@ -99,3 +99,34 @@ def test_a_stock_that_is_not_there(monkeypatch, capsys):
     pytest.importorskip("skfolio")
     error = said(monkeypatch, capsys, "look_inside.py", "--stock", "XXX")
     assert "--stock XXX is none of AAPL, " in error
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments", "expected"),
+    [
+        ("beyond_one_machine.py", "--stocks 1", "n_stocks must be an int of at least 2"),
+        ("beyond_one_machine.py", "--days 3", "n_days must be at least 23"),
+        ("several_devices.py", "", "Start this script by: torchrun"),
+    ],
+)
+def test_scripts_of_several_processes(monkeypatch, capsys, script, arguments, expected):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert expected in said(monkeypatch, capsys, script, *arguments.split())
+
+
+@pytest.mark.parametrize(("engine", "package"), [("dask", "dask.distributed"), ("ray", "ray")])
+def test_an_engine_that_is_absent_names_its_extra(monkeypatch, capsys, engine, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    error = said(monkeypatch, capsys, "beyond_one_machine.py", "--engine", engine)
+    assert f'pip install "skattn[{engine}]"' in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("script", ["look_inside.py", "quickstart.py", "what_matters.py"])
+def test_the_traceback_of_an_absent_package_names_the_extra(script):
+    (line,) = [
+        each
+        for each in (EXAMPLES / script).read_text(encoding="utf-8").splitlines()
+        if each.startswith("import matplotlib")
+    ]
+    assert line.endswith('# pip install "skattn[examples]"')
