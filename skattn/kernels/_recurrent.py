@@ -2,11 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
-#: torch's recurrent layers by the name that the parameter ``rnn`` takes.
-RNNS = {"gru": nn.GRU, "lstm": nn.LSTM}
+from skattn.kernels._compiled_layer import can_compile, run_layers
+
+class _MayCompile(nn.RNNBase):
+    """Recurrent layers that run as compiled code where they can, else as torch's own."""
+
+    unit: str
+
+    def forward(self, input: Any, hx: Any = None) -> Any:
+        """As torch's layer: the states of all steps, and what the last step leaves."""
+        if hx is not None or not can_compile(self, input):
+            return super().forward(input, hx)
+        states, last = run_layers(self, input)
+        return states, last if self.unit == "lstm" else last[0]
+
+
+class GRU(_MayCompile, nn.GRU):
+    """torch's GRU: same parameters, state dict and initial weights."""
+
+    unit = "gru"
+
+
+class LSTM(_MayCompile, nn.LSTM):
+    """torch's LSTM: same parameters, state dict and initial weights."""
+
+    unit = "lstm"
+
+
+#: Recurrent layers by the name that the parameter ``rnn`` takes.
+RNNS: dict[str, type[_MayCompile]] = {"gru": GRU, "lstm": LSTM}
 
 #: Rows that one thread computes at a time: the fastest number for each recurrent unit.
 RNN_ROWS = {"gru": 200, "lstm": 128}
@@ -16,6 +45,11 @@ def make_rnn(
     rnn: str, input_size: int, hidden_size: int, num_layers: int = 1, dropout: float = 0.0
 ) -> nn.GRU | nn.LSTM:
     """Make a GRU or LSTM whose input is time-major, as ``time_major`` makes it.
+
+    The layer is torch's, with torch's parameters and initial weights. On a CPU, in float32, it runs
+    as compiled code where numba is installed (``pip install "skattn[fast]"``); else, under
+    autocast, in ``torch.compile`` and in exports it runs as torch's own. The environment variable
+    ``SKATTN_COMPILED=0`` switches the compiled code off.
 
     Parameters
     ----------

@@ -1,0 +1,104 @@
+"""Which recurrences run as compiled code: found once a process, and said where it fails."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import ModuleType
+from typing import NamedTuple
+
+from skattn.utils import warn_user
+
+SWITCH = "SKATTN_COMPILED"
+
+
+class Recurrences(NamedTuple):
+    """Compiled modules by recurrent unit; none, and the reason, where torch's own run."""
+
+    modules: dict[str, ModuleType]
+    reason: str
+
+
+@cache
+def compiled_recurrences() -> Recurrences:
+    """Import the compiled recurrences, and numba with them.
+
+    Returns
+    -------
+    recurrences : Recurrences
+        ``modules`` is empty where numba is not installed, is broken or is switched off by
+        ``SKATTN_COMPILED=0``; a broken numba is reported by one warning.
+    """
+    switch = os.environ.get(SWITCH, "").strip().lower()
+    if switch in ("0", "false", "no", "off"):
+        return Recurrences({}, f"switched off by {SWITCH}={switch}")
+    try:
+        import numba
+    except ModuleNotFoundError as error:
+        if error.name == "numba":
+            return Recurrences({}, 'numba is not installed: pip install "skattn[fast]"')
+        return _broken(error)
+    except Exception as error:
+        return _broken(error)
+    try:
+        from skattn.kernels import _numba_gru, _numba_lstm
+    except Exception as error:
+        return _broken(error)
+    modules = {"gru": _numba_gru, "lstm": _numba_lstm}
+    return Recurrences(modules, f"numba {numba.__version__}")
+
+
+def _broken(error: Exception) -> Recurrences:
+    reason = f"numba is broken ({type(error).__name__}: {error})"
+    warn_user(
+        f"{reason}. Recurrent models run on torch's own code, which is slower. Reinstall numba, "
+        f"or set {SWITCH}=0 to be without it and without this warning.",
+        RuntimeWarning,
+    )
+    return Recurrences({}, reason)
+
+
+class _SingleThread:
+    """Let the libraries of matrix products use one thread, while anybody is inside.
+
+    Compiled code multiplies in scipy's library, whose threads would compete with those that
+    compute blocks of rows. The libraries keep their number of threads for the whole process, so
+    that the first one in sets the number and the last one out restores it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limits: list = []
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                libraries = _libraries()
+                self._limits = [(library, library.get_num_threads()) for library in libraries]
+                for library in libraries:
+                    library.set_num_threads(1)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._inside -= 1
+                if not self._inside:
+                    for library, n_threads in self._limits:
+                        library.set_num_threads(n_threads)
+
+
+@cache
+def _libraries() -> list:
+    import scipy.linalg.cython_blas  # noqa: F401  # loads the library that numba calls
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+single_thread = _SingleThread()
