@@ -14,7 +14,10 @@ from skattn.cli._models import problem_fields
 from skattn.cli._output import console, print_json, quiet, table, text
 from skattn.plugins import Problem, get_model, list_installed, list_problems
 
-VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "SKATTN_PLUGINS")
+VARIABLES = (
+    *("OMP_NUM_THREADS", "MKL_NUM_THREADS", "CUDA_VISIBLE_DEVICES"),
+    *("SKATTN_COMPILED", "SKATTN_PLUGINS"),
+)
 
 
 def examine(as_json: bool) -> int:
@@ -25,6 +28,7 @@ def examine(as_json: bool) -> int:
             "versions": _versions(problems),
             "devices": _devices(problems),
             "threads": _threads(),
+            "recurrent layers": _recurrent_layers(),
             "plugins": _plugins(problems),
         }
     is_broken = any(problem.kind != "clash" for problem in problems)
@@ -98,6 +102,17 @@ def _threads() -> dict[str, Any]:
     return found
 
 
+def _recurrent_layers() -> str:
+    """How GRUs and LSTMs run on the processor."""
+    try:
+        from skattn.kernels import compiled_recurrences
+
+        modules, reason = compiled_recurrences()
+    except Exception as error:  # said among the problems, where torch is the cause
+        return f"unknown: {type(error).__name__}"
+    return f"compiled, by {reason}" if modules else f"torch's own: {reason}"
+
+
 def _plugins(problems: list[Problem]) -> list[dict[str, Any]]:
     """The models by plugin; each class is imported, and what fails is a problem."""
     is_whole = all(problem.kind == "clash" for problem in problems)
@@ -136,6 +151,7 @@ def _show(found: dict[str, Any]) -> None:
     _section("Versions", ["", ""], found["versions"].items())
     _section("Devices", [""], [(each,) for each in found["devices"]])
     _section("Threads and variables", ["", ""], found["threads"].items())
+    _section("Recurrent layers on the processor", [""], [(found["recurrent layers"],)])
     rows = [
         (plugin["distribution"], plugin["version"], ", ".join(plugin["models"]))
         for plugin in found["plugins"]

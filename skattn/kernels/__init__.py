@@ -5,6 +5,7 @@ are several times as fast on a CPU as torch's own, ``by_rows`` spreads rows over
 """
 
 from skattn.kernels._blocks import by_rows, draws_random_numbers, map_blocks
+from skattn.kernels._compiled import compiled_recurrences
 from skattn.kernels._encoder import encode_last_step, encoder_attention, encoder_layer, sinusoids
 from skattn.kernels._frequency_memory import MemoryStep, last_memory_state, memory_steps
 from skattn.kernels._position_independent import PositionIndependent
@@ -18,6 +19,7 @@ __all__ = [
     "MemoryStep",
     "PositionIndependent",
     "by_rows",
+    "compiled_recurrences",
     "draws_random_numbers",
     "encode_last_step",
     "encoder_attention",

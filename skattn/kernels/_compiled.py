@@ -22,16 +22,30 @@ class Recurrences(NamedTuple):
     reason: str
 
 
-@cache
 def compiled_recurrences() -> Recurrences:
-    """Import the compiled recurrences, and numba with them.
+    """Import, once a process, the compiled recurrences, and numba with them.
 
     Returns
     -------
     recurrences : Recurrences
         ``modules`` is empty where numba is not installed, is broken or is switched off by
         ``SKATTN_COMPILED=0``; a broken numba is reported by one warning.
+
+    Examples
+    --------
+    >>> from skattn.kernels import compiled_recurrences
+    >>> isinstance(compiled_recurrences().reason, str)
+    True
     """
+    with _lock:  # two threads that start together import it once
+        return _import()
+
+
+_lock = threading.Lock()
+
+
+@cache
+def _import() -> Recurrences:
     switch = os.environ.get(SWITCH, "").strip().lower()
     if switch in ("0", "false", "no", "off"):
         return Recurrences({}, f"switched off by {SWITCH}={switch}")
@@ -55,8 +69,7 @@ def _broken(error: Exception) -> Recurrences:
     reason = f"numba is broken ({type(error).__name__}: {error})"
     warn_user(
         f"{reason}. Recurrent models run on torch's own code, which is slower. Reinstall numba, "
-        f"or set {SWITCH}=0 to be without it and without this warning.",
-        RuntimeWarning,
+        f"or set {SWITCH}=0 to be without it and without this warning."
     )
     return Recurrences({}, reason)
 

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.autograd.function import once_differentiable
 
-from skattn.kernels._compiled import compiled_recurrences, single_thread
+from skattn.kernels._compiled import SWITCH, compiled_recurrences, single_thread
 
 # Rows at the edges of a product may be summed in another order than the rows between. A prediction
 # has rows of zeros there, and as many rows as fill the processor's vectors.
@@ -119,8 +118,12 @@ class _Layer(torch.autograd.Function):
         return states, last
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, grad: torch.Tensor, grad_last: torch.Tensor) -> tuple:  # type: ignore[override]
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "Compiled recurrent layers have no second derivatives (create_graph=True). Set the "
+                f"environment variable {SWITCH}=0, and torch's own layers run."
+            )
         module = compiled_recurrences().modules[ctx.unit]
         arrays = [_to_numpy(tensor) for tensor in (*ctx.saved_tensors, grad, grad_last)]
         wanted = ctx.needs_input_grad[1:]

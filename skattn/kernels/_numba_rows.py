@@ -12,7 +12,23 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}, "cache": True}
+
+
+def _can_cache() -> bool:
+    """Whether compiled code can be stored: beside this file, or in the user's folder of caches."""
+    try:
+        numba.njit(cache=True)(_can_cache)
+    except RuntimeError:
+        return False
+    return True
+
+
+OPTIONS = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"contract"},
+    "cache": _can_cache(),
+}
 f32 = np.float32
 ONE = f32(1)
 
