@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from types import ModuleType
 from typing import NamedTuple
@@ -72,46 +70,3 @@ def _broken(error: Exception) -> Recurrences:
         f"or set {SWITCH}=0 to be without it and without this warning."
     )
     return Recurrences({}, reason)
-
-
-class _SingleThread:
-    """Let the libraries of matrix products use one thread, while anybody is inside.
-
-    Compiled code multiplies in scipy's library, whose threads would compete with those that
-    compute blocks of rows. The libraries keep their number of threads for the whole process, so
-    that the first one in sets the number and the last one out restores it.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._limits: list = []
-
-    @contextmanager
-    def __call__(self) -> Iterator[None]:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1:
-                libraries = _libraries()
-                self._limits = [(library, library.get_num_threads()) for library in libraries]
-                for library in libraries:
-                    library.set_num_threads(1)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._inside -= 1
-                if not self._inside:
-                    for library, n_threads in self._limits:
-                        library.set_num_threads(n_threads)
-
-
-@cache
-def _libraries() -> list:
-    import scipy.linalg.cython_blas  # noqa: F401  # loads the library that numba calls
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController().select(user_api="blas").lib_controllers
-
-
-single_thread = _SingleThread()

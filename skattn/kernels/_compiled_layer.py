@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Sequence
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from skattn.kernels._compiled import SWITCH, compiled_recurrences, single_thread
+from skattn.kernels._compiled import SWITCH, compiled_recurrences
 
-# Rows at the edges of a product may be summed in another order than the rows between. A prediction
-# has rows of zeros there, and as many rows as fill the processor's vectors.
-EDGE, VECTOR = 8, 16
+Arrays = Sequence[np.ndarray]
 
 
 def can_compile(rnn: Any, x: Any) -> bool:
@@ -42,16 +41,10 @@ def can_compile(rnn: Any, x: Any) -> bool:
         return False
     if torch.is_autocast_enabled("cpu") or torch._C._are_functorch_transforms_active():
         return False
-    if x.shape[2] != rnn.input_size or rnn.unit not in compiled_recurrences().modules:
-        return False
-    if torch.is_grad_enabled():
-        return True
-    n_gates, n_rows = len(rnn.all_weights[0][0]), _padded(x.shape[1])
-    widths = {rnn.input_size, rnn.hidden_size}
-    return all(_rows_are_alike(n_gates, width, n_rows) for width in widths)
+    return x.shape[2] == rnn.input_size and rnn.unit in compiled_recurrences().modules
 
 
-def run_layers(rnn: Any, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+def run_layers(rnn: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Run the layers of an rnn as compiled code.
 
     Parameters
@@ -65,100 +58,167 @@ def run_layers(rnn: Any, x: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Ten
     -------
     states : tensor of shape (T, B, H)
         States of the last layer.
-    last : pair of tensors of shape (L, B, H)
-        Last state and, of a GRU again the state, of an LSTM the cell of each layer.
+    last : tensor of shape (L, B, H)
+        Last state of each layer.
+    cells : tensor of shape (L, B, H)
+        Last cell of each layer; of a GRU the state again.
     """
-    n_rows = x.shape[1]
-    states = x.transpose(1, 2)
-    rows = slice(None)
-    if not torch.is_grad_enabled():
-        padded = x.new_zeros(x.shape[0], x.shape[2], _padded(n_rows))
-        rows = slice(EDGE, EDGE + n_rows)
-        padded[..., rows] = states
-        states = padded
-    last_states, last_cells = [], []
-    for layer, weights in enumerate(rnn.all_weights):
-        if layer and rnn.dropout:
-            states = nn.functional.dropout(states, rnn.dropout, rnn.training)
-        states, last_cell = _run_layer(rnn.unit, states, *weights)
-        last_states.append(states[-1])
-        last_cells.append(last_cell)
-    states, *last = (
-        part[..., rows].transpose(1, 2)
-        for part in (states, torch.stack(last_states), torch.stack(last_cells))
-    )
-    return states, tuple(last)
-
-
-def _run_layer(
-    unit: str, x: torch.Tensor, *weights: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Run a layer: states (T, H, B), and the last state or cell (H, B), of x (T, F, B)."""
+    weights = [weight for layer in rnn.all_weights for weight in layer]
+    masks: list[torch.Tensor] = []
+    if rnn.training and rnn.dropout:
+        rows = -(-x.shape[1] // _tiles().LANES)
+        shape = (rows, x.shape[0], _filled_up(rnn.hidden_size), _tiles().LANES)
+        masks = [
+            nn.functional.dropout(torch.ones(shape), rnn.dropout) for _ in rnn.all_weights[1:]
+        ]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights)):
-        return _Layer.apply(unit, x, *weights)
-    states, last, *_ = _forward(unit, False, x, *weights)
-    return torch.from_numpy(states), torch.from_numpy(last)
+        return _Layers.apply(rnn.unit, masks, x, *weights)
+    results, _ = _forward(rnn.unit, False, masks, x, weights)
+    return results
 
 
-def _forward(unit: str, keep: bool, *tensors: torch.Tensor) -> tuple[np.ndarray, ...]:
-    module = compiled_recurrences().modules[unit]
-    arrays = [_to_numpy(tensor) for tensor in tensors]
-    with single_thread():
-        return module.forward(*arrays, keep)
-
-
-class _Layer(torch.autograd.Function):
-    """A recurrent layer as compiled code, forward and backward."""
+class _Layers(torch.autograd.Function):
+    """Recurrent layers as compiled code, forward and backward."""
 
     @staticmethod
-    def forward(ctx: Any, unit: str, x: torch.Tensor, *weights: torch.Tensor) -> Any:  # type: ignore[override]
-        states, last, *kept = map(torch.from_numpy, _forward(unit, True, x, *weights))
-        ctx.unit = unit
-        ctx.save_for_backward(x, *weights[:2], states, *kept)
-        return states, last
+    def forward(  # type: ignore[override]
+        ctx: Any, unit: str, masks: list[torch.Tensor], x: torch.Tensor, *weights: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        results, kept = _forward(unit, True, masks, x, weights)
+        ctx.unit, ctx.shape, ctx.n_masks = unit, x.shape, len(masks)
+        ctx.save_for_backward(*weights, *masks, *kept)
+        return results
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, grad_last: torch.Tensor) -> tuple:  # type: ignore[override]
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "Compiled recurrent layers have no second derivatives (create_graph=True). Set the "
                 f"environment variable {SWITCH}=0, and torch's own layers run."
             )
-        module = compiled_recurrences().modules[ctx.unit]
-        arrays = [_to_numpy(tensor) for tensor in (*ctx.saved_tensors, grad, grad_last)]
-        wanted = ctx.needs_input_grad[1:]
-        with single_thread():
-            gradients = module.backward(*arrays, wanted[0])
-        return None, *(
+        wanted = ctx.needs_input_grad[2:]
+        n_weights = len(wanted) - 1
+        saved = [_to_numpy(tensor) for tensor in ctx.saved_tensors]
+        weights, saved = saved[:n_weights], saved[n_weights:]
+        masks, kept = saved[: ctx.n_masks], saved[ctx.n_masks :]
+        gradients = _backward(ctx, wanted[0], weights, masks, kept, [_to_numpy(g) for g in grads])
+        return None, None, *(
             torch.from_numpy(gradient) if is_wanted else None
             for gradient, is_wanted in zip(gradients, wanted, strict=True)
         )
 
 
-def _padded(n_rows: int) -> int:
-    """Number of rows with the rows of zeros at both edges."""
-    return -(-(n_rows + 2 * EDGE) // VECTOR) * VECTOR
+def _forward(
+    unit: str,
+    keep: bool,
+    masks: Sequence[torch.Tensor],
+    x: torch.Tensor,
+    weights: Sequence[torch.Tensor],
+) -> tuple[tuple[torch.Tensor, ...], list[torch.Tensor]]:
+    """Give states, last states and last cells, and the arrays that the backward pass needs."""
+    module, (n_steps, n_rows, n_in) = compiled_recurrences().modules[unit], x.shape
+    size = weights[1].shape[1]
+    inputs = _to_tiles(_to_numpy(x))
+    kept, last, cells = [inputs], [], []
+    for layer in range(len(weights) // 4):
+        if layer and masks:
+            inputs = inputs * _to_numpy(masks[layer - 1])
+            kept.append(inputs)
+        of_layer = _fill_up(module, [_to_numpy(w) for w in weights[4 * layer : 4 * layer + 4]])
+        inputs, cell, *beside = module.forward(inputs, *of_layer, keep)
+        kept += [inputs, *beside]
+        last.append(_rows_of(inputs[:, -1], n_rows, size))
+        cells.append(_rows_of(cell, n_rows, size))
+    states = np.empty((n_steps, n_rows, size), np.float32)
+    _tiles().from_tiles(inputs, states)
+    results = (states, np.stack(last), np.stack(cells))
+    return tuple(map(torch.from_numpy, results)), list(map(torch.from_numpy, kept))
 
 
-@lru_cache(maxsize=4096)
-def _rows_are_alike(n_gates: int, width: int, n_rows: int) -> bool:
-    """Measure that rows between the edges have the same bits wherever they lie.
+def _backward(
+    ctx: Any, of_inputs: bool, weights: Arrays, masks: Arrays, kept: list, grads: Arrays
+) -> list[np.ndarray]:
+    """Gradients of x, which is empty without of_inputs, and of the weights."""
+    module, (_, n_rows, n_in) = compiled_recurrences().modules[ctx.unit], ctx.shape
+    grad, grad_last, grad_cells = _to_tiles(grads[0]), *grads[1:]
+    gradients: list[np.ndarray] = []
+    for layer in reversed(range(len(weights) // 4)):
+        states, gates, beside = kept[-3:]
+        del kept[-3:]
+        inputs = kept.pop() if masks or not layer else kept[-3]
+        of_layer = weights[4 * layer : 4 * layer + 4]
+        w_ih, w_hh, *_ = _fill_up(module, of_layer)
+        given = [_tile_of(grad_last[layer])]
+        if module.GATES == 4:
+            given.append(_tile_of(grad_cells[layer]))
+        grad, *of_weights = module.backward(
+            inputs, w_ih, w_hh, states, gates, beside, grad, *given, bool(layer) or of_inputs
+        )
+        gradients[:0] = [
+            _cut(module, gradient, weight)
+            for gradient, weight in zip(of_weights, of_layer, strict=True)
+        ]
+        if layer and masks:
+            grad *= masks[layer - 1]
+    d_x = np.empty((grad.shape[1], n_rows, n_in), np.float32)
+    if of_inputs:
+        _tiles().from_tiles(grad, d_x)
+    return [d_x, *gradients]
 
-    The library of matrix products is another one on each machine. Where it sums such rows in
-    different orders, predictions are left to torch.
-    """
-    multiply = compiled_recurrences().modules["gru"].multiply
-    generator = np.random.default_rng(0)
-    out = np.empty((n_gates, n_rows), np.float32)
-    for _ in range(4):
-        weights = generator.normal(size=(n_gates, width)).astype(np.float32)
-        rows = np.repeat(generator.normal(size=(width, 1)).astype(np.float32), n_rows, axis=1)
-        with single_thread():
-            multiply(weights, rows, out)
-        between = out[:, EDGE:-EDGE]
-        if (between != between[:, :1]).any():
-            return False
-    return True
+
+def _fill_up(module: ModuleType, weights: Arrays) -> list[np.ndarray]:
+    """Fill the units of each gate, and the inputs, up with zeros."""
+    filled = []
+    for weight in weights:
+        by_gate = weight.reshape(module.GATES, -1, *weight.shape[1:])
+        missing = [(0, _filled_up(n) - n) for n in by_gate.shape[1:]]
+        if any(after for _, after in missing):
+            weight = np.pad(by_gate, [(0, 0), *missing]).reshape(-1, *_sizes(weight.shape[1:]))
+        filled.append(weight)
+    return filled
+
+
+def _cut(module: ModuleType, gradient: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Cut what a weight was filled up with off its gradient."""
+    if gradient.shape == weight.shape:
+        return gradient
+    by_gate = gradient.reshape(module.GATES, -1, *gradient.shape[1:])
+    sizes = (len(weight) // module.GATES, *weight.shape[1:])
+    return by_gate[(slice(None), *map(slice, sizes))].reshape(weight.shape)
+
+
+def _to_tiles(x: np.ndarray) -> np.ndarray:
+    n_steps, n_rows, n_in = x.shape
+    lanes = _tiles().LANES
+    tiles = np.empty((-(-n_rows // lanes), n_steps, _filled_up(n_in), lanes), np.float32)
+    _tiles().to_tiles(x, tiles)
+    return tiles
+
+
+def _tile_of(rows: np.ndarray) -> np.ndarray:
+    """Lay rows (B, H) of one step out as tiles (N, H', 128)."""
+    tiles = _to_tiles(np.ascontiguousarray(rows)[None])
+    return tiles.reshape(len(tiles), *tiles.shape[2:])
+
+
+def _rows_of(tiles: np.ndarray, n_rows: int, size: int) -> np.ndarray:
+    """Give the rows (B, H) of tiles (N, H', 128) of one step."""
+    return tiles.swapaxes(1, 2).reshape(-1, tiles.shape[1])[:n_rows, :size]
+
+
+def _filled_up(size: int) -> int:
+    return -(-size // _tiles().UNITS) * _tiles().UNITS
+
+
+def _sizes(shape: Sequence[int]) -> list[int]:
+    return [_filled_up(n) for n in shape]
+
+
+def _tiles() -> Any:
+    """Import the compiled tiles, which import numba."""
+    from skattn.kernels import _numba_tiles
+
+    return _numba_tiles
 
 
 def _to_numpy(tensor: torch.Tensor) -> np.ndarray:

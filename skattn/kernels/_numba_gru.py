@@ -1,6 +1,6 @@
 """A layer of gated recurrent units over all steps, compiled by numba; it never takes the GIL.
 
-The order of the gates is torch's: reset r, update z, new n. Arrays lie with units before rows.
+The order of the gates is torch's: reset r, update z, new n. Arrays are tiles.
 """
 
 from __future__ import annotations
@@ -8,25 +8,31 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from skattn.kernels._numba_rows import ONE, OPTIONS, f32, increase, sigmoid_of_sum, tanh
+from skattn.kernels._numba_tiles import (
+    LANES,
+    ONE,
+    OPTIONS,
+    add_products,
+    add_sums,
+    f32,
+    multiply,
+    sigmoid_in_place,
+    tanh,
+)
+
+GATES = 3
 
 
 @numba.njit(**OPTIONS)
-def multiply(a, b, out):
-    """Matrix product, as the layers compute theirs."""
-    np.dot(a, b, out)
-
-
-@numba.njit(**OPTIONS)
-def _from_state(a, bias, out):
+def _new(bias, r, m, out):
     for k in range(out.size):
-        out[k] = a[k] + bias
+        out[k] = tanh(out[k] + bias + r[k] * m[k])
 
 
 @numba.njit(**OPTIONS)
-def _new(a, bias, r, m, out):
+def _add_bias(bias, out):
     for k in range(out.size):
-        out[k] = tanh(a[k] + bias + r[k] * m[k])
+        out[k] += bias
 
 
 @numba.njit(**OPTIONS)
@@ -37,28 +43,36 @@ def _mix(n, z, before, out):
 
 @numba.njit(**OPTIONS)
 def forward(x, w_ih, w_hh, b_ih, b_hh, keep):
-    """States (T, H, B), the last state (H, B) and, with keep, what the backward pass needs."""
-    n_steps, _, n_rows = x.shape
+    """Compute a layer.
+
+    States (N, T, H, 128), the last states (N, H, 128), and what the backward pass needs, of one
+    step only without keep.
+    """
+    n_tiles, n_steps = x.shape[:2]
     size = w_hh.shape[1]
     bias = b_ih + b_hh
-    states = np.empty((n_steps, size, n_rows), f32)
+    states = np.empty((n_tiles, n_steps, size, LANES), f32)
+    last = np.empty((n_tiles, size, LANES), f32)
     kept = n_steps if keep else 1
-    gates = np.empty((kept, 3 * size, n_rows), f32)
-    from_state = np.empty((kept, size, n_rows), f32)
-    of_x, of_h = np.empty((3 * size, n_rows), f32), np.empty((3 * size, n_rows), f32)
-    before = np.zeros((size, n_rows), f32)
-    for t in range(n_steps):
-        np.dot(w_ih, x[t], of_x)
-        np.dot(w_hh, before, of_h)
-        gate, m = gates[t if keep else 0], from_state[t if keep else 0]
-        sigmoid_of_sum(of_x[: 2 * size], of_h[: 2 * size], bias[: 2 * size], gate[: 2 * size])
-        for j in range(size):
-            r, z, n = gate[j], gate[size + j], gate[2 * size + j]
-            _from_state(of_h[2 * size + j], b_hh[2 * size + j], m[j])
-            _new(of_x[2 * size + j], b_ih[2 * size + j], r, m[j], n)
-            _mix(n, z, before[j], states[t, j])
-        before = states[t]
-    return states, before.copy(), gates, from_state
+    gates = np.empty((n_tiles, kept, 3 * size, LANES), f32)
+    from_state = np.empty((n_tiles, kept, size, LANES), f32)
+    start = np.zeros((size, LANES), f32)
+    for i in range(n_tiles):
+        before = start
+        for t in range(n_steps):
+            gate, m = gates[i, t if keep else 0], from_state[i, t if keep else 0]
+            multiply(w_ih, x[i, t], gate, False)
+            multiply(w_hh[: 2 * size], before, gate[: 2 * size], True)
+            multiply(w_hh[2 * size :], before, m, False)
+            sigmoid_in_place(gate[: 2 * size], bias)
+            for j in range(size):
+                r, z, n = gate[j], gate[size + j], gate[2 * size + j]
+                _add_bias(b_hh[2 * size + j], m[j])
+                _new(b_ih[2 * size + j], r, m[j], n)
+                _mix(n, z, before[j], states[i, t, j])
+            before = states[i, t]
+        last[i] = before
+    return states, last, gates, from_state
 
 
 @numba.njit(**OPTIONS)
@@ -86,54 +100,48 @@ def _of_reset(d_new, m, r, out):
 
 
 @numba.njit(**OPTIONS)
-def _multiply(a, b, out):
+def _times(a, b, out):
     for k in range(out.size):
         out[k] = a[k] * b[k]
 
 
 @numba.njit(**OPTIONS)
-def _copy(a, out):
-    for k in range(out.size):
-        out[k] = a[k]
-
-
-@numba.njit(**OPTIONS)
 def backward(x, w_ih, w_hh, states, gates, from_state, grad, grad_last, of_inputs):
-    """Gradients of x (empty without of_inputs), w_ih, w_hh, b_ih and b_hh."""
-    n_steps, n_in, n_rows = x.shape
+    """Gradients of x (of no step without of_inputs), w_ih, w_hh, b_ih and b_hh."""
+    n_tiles, n_steps, n_in = x.shape[:3]
     size = w_hh.shape[1]
-    d_x = np.empty((n_steps if of_inputs else 0, n_in, n_rows), f32)
+    d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, LANES), f32)
+    # The gates of a step are n, r, z and n as the state sees it: the input reads the first three,
+    # the state the last three.
+    d_gates = np.empty((4 * size, LANES), f32)
+    of_input, of_state = d_gates[: 3 * size], d_gates[size:]
+    to_input = np.empty((n_in, 3 * size), f32)
+    to_input[:, :size] = w_ih[2 * size :].T
+    to_input[:, size:] = w_ih[: 2 * size].T
+    to_state = w_hh.T.copy()
     d_ih, d_hh = np.zeros((3 * size, n_in), f32), np.zeros((3 * size, size), f32)
-    d_bx, d_bh = np.zeros(3 * size, f32), np.zeros(3 * size, f32)
-    part_ih, part_hh = np.empty((3 * size, n_in), f32), np.empty((3 * size, size), f32)
-    part_b, ones = np.empty(3 * size, f32), np.ones(n_rows, f32)
-    d_gx, d_gh = np.empty((3 * size, n_rows), f32), np.empty((3 * size, n_rows), f32)
-    direct, through = grad_last.copy(), np.zeros((size, n_rows), f32)
-    start, d = np.zeros((size, n_rows), f32), np.empty(n_rows, f32)
-    for t in range(n_steps - 1, -1, -1):
-        before = states[t - 1] if t else start
-        gate, m = gates[t], from_state[t]
-        for j in range(size):
-            r, z, n = gate[j], gate[size + j], gate[2 * size + j]
-            d_r, d_z, d_n = d_gx[j], d_gx[size + j], d_gx[2 * size + j]
-            _total(direct[j], through[j], grad[t, j], d)
-            _of_new(d, z, n, d_n)
-            _of_update(d, before[j], n, z, d_z)
-            _of_reset(d_n, m[j], r, d_r)
-            _copy(d_r, d_gh[j])
-            _copy(d_z, d_gh[size + j])
-            _multiply(d_n, r, d_gh[2 * size + j])
-            _multiply(d, z, direct[j])
-        np.dot(d_gx, x[t].T, part_ih)
-        increase(part_ih.ravel(), d_ih.ravel())
-        np.dot(d_gx, ones, part_b)
-        increase(part_b, d_bx)
-        np.dot(d_gh, ones, part_b)
-        increase(part_b, d_bh)
-        if of_inputs:
-            np.dot(w_ih.T, d_gx, d_x[t])
-        if t:
-            np.dot(d_gh, before.T, part_hh)
-            increase(part_hh.ravel(), d_hh.ravel())
-            np.dot(w_hh.T, d_gh, through)
-    return d_x, d_ih, d_hh, d_bx, d_bh
+    d_b, d = np.zeros(4 * size, f32), np.empty(LANES, f32)
+    direct, start = np.empty((size, LANES), f32), np.zeros((size, LANES), f32)
+    for i in range(n_tiles):
+        direct[:] = f32(0)
+        through = grad_last[i].copy()
+        for t in range(n_steps - 1, -1, -1):
+            before = states[i, t - 1] if t else start
+            gate, m = gates[i, t], from_state[i, t]
+            for j in range(size):
+                r, z, n = gate[j], gate[size + j], gate[2 * size + j]
+                _total(direct[j], through[j], grad[i, t, j], d)
+                _of_new(d, z, n, d_gates[j])
+                _of_reset(d_gates[j], m[j], r, d_gates[size + j])
+                _of_update(d, before[j], n, z, d_gates[2 * size + j])
+                _times(d_gates[j], r, d_gates[3 * size + j])
+                _times(d, z, direct[j])
+            add_products(of_input, x[i, t], d_ih)
+            add_sums(d_gates, d_b)
+            if of_inputs:
+                multiply(to_input, of_input, d_x[i, t], False)
+            if t:
+                add_products(of_state, before, d_hh)
+                multiply(to_state, of_state, through, False)
+    in_order = np.concatenate((d_ih[size:], d_ih[:size]))
+    return d_x, in_order, d_hh, np.concatenate((d_b[size : 3 * size], d_b[:size])), d_b[size:].copy()

@@ -1,7 +1,6 @@
 """A layer of long short-term memory over all steps, compiled by numba; it never takes the GIL.
 
-The order of the gates is torch's: input i, forget f, cell g, output o. Arrays lie with units before
-rows.
+The order of the gates is torch's: input i, forget f, cell g, output o. Arrays are tiles.
 """
 
 from __future__ import annotations
@@ -9,15 +8,20 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from skattn.kernels._numba_rows import (
+from skattn.kernels._numba_tiles import (
+    LANES,
     ONE,
     OPTIONS,
+    add_products,
+    add_sums,
     f32,
-    increase,
-    sigmoid_of_sum,
+    multiply,
+    sigmoid_in_place,
     tanh,
-    tanh_of_sum,
+    tanh_in_place,
 )
+
+GATES = 4
 
 
 @numba.njit(**OPTIONS)
@@ -34,28 +38,35 @@ def _state(o, cell, out):
 
 @numba.njit(**OPTIONS)
 def forward(x, w_ih, w_hh, b_ih, b_hh, keep):
-    """States (T, H, B), the last cells (H, B) and, with keep, what the backward pass needs."""
-    n_steps, _, n_rows = x.shape
+    """Compute a layer.
+
+    States (N, T, H, 128), the last cells (N, H, 128), and what the backward pass needs, of few
+    steps only without keep.
+    """
+    n_tiles, n_steps = x.shape[:2]
     size = w_hh.shape[1]
     bias = b_ih + b_hh
-    states = np.empty((n_steps, size, n_rows), f32)
-    gates = np.empty((n_steps if keep else 1, 4 * size, n_rows), f32)
-    cells = np.empty((n_steps if keep else 2, size, n_rows), f32)
-    of_x, of_h = np.empty((4 * size, n_rows), f32), np.empty((4 * size, n_rows), f32)
-    before, cell_before = np.zeros((size, n_rows), f32), np.zeros((size, n_rows), f32)
+    states = np.empty((n_tiles, n_steps, size, LANES), f32)
+    last = np.empty((n_tiles, size, LANES), f32)
+    gates = np.empty((n_tiles, n_steps if keep else 1, 4 * size, LANES), f32)
+    cells = np.empty((n_tiles, n_steps if keep else 2, size, LANES), f32)
+    start = np.zeros((size, LANES), f32)
     g0, o0 = 2 * size, 3 * size
-    for t in range(n_steps):
-        np.dot(w_ih, x[t], of_x)
-        np.dot(w_hh, before, of_h)
-        gate, cell = gates[t if keep else 0], cells[t if keep else t % 2]
-        sigmoid_of_sum(of_x[:g0], of_h[:g0], bias[:g0], gate[:g0])
-        tanh_of_sum(of_x[g0:o0], of_h[g0:o0], bias[g0:o0], gate[g0:o0])
-        sigmoid_of_sum(of_x[o0:], of_h[o0:], bias[o0:], gate[o0:])
-        for j in range(size):
-            _cell(gate[size + j], cell_before[j], gate[j], gate[g0 + j], cell[j])
-            _state(gate[o0 + j], cell[j], states[t, j])
-        before, cell_before = states[t], cell
-    return states, cell_before.copy(), gates, cells
+    for n in range(n_tiles):
+        before, cell_before = start, start
+        for t in range(n_steps):
+            gate, cell = gates[n, t if keep else 0], cells[n, t if keep else t % 2]
+            multiply(w_ih, x[n, t], gate, False)
+            multiply(w_hh, before, gate, True)
+            sigmoid_in_place(gate[:g0], bias)
+            tanh_in_place(gate[g0:o0], bias[g0:])
+            sigmoid_in_place(gate[o0:], bias[o0:])
+            for j in range(size):
+                _cell(gate[size + j], cell_before[j], gate[j], gate[g0 + j], cell[j])
+                _state(gate[o0 + j], cell[j], states[n, t, j])
+            before, cell_before = states[n, t], cell
+        last[n] = cell_before
+    return states, last, gates, cells
 
 
 @numba.njit(**OPTIONS)
@@ -96,37 +107,36 @@ def _forget(f, out):
 
 
 @numba.njit(**OPTIONS)
-def backward(x, w_ih, w_hh, states, gates, cells, grad, grad_cell, of_inputs):
-    """Gradients of x (empty without of_inputs), w_ih, w_hh, b_ih and b_hh."""
-    n_steps, n_in, n_rows = x.shape
+def backward(x, w_ih, w_hh, states, gates, cells, grad, grad_last, grad_cell, of_inputs):
+    """Gradients of x (of no step without of_inputs), w_ih, w_hh, b_ih and b_hh."""
+    n_tiles, n_steps, n_in = x.shape[:3]
     size = w_hh.shape[1]
-    d_x = np.empty((n_steps if of_inputs else 0, n_in, n_rows), f32)
+    d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, LANES), f32)
+    d_gates = np.empty((4 * size, LANES), f32)
+    to_input, to_state = w_ih.T.copy(), w_hh.T.copy()
     d_ih, d_hh = np.zeros((4 * size, n_in), f32), np.zeros((4 * size, size), f32)
-    part_ih, part_hh = np.empty((4 * size, n_in), f32), np.empty((4 * size, size), f32)
-    d_b, part_b, ones = np.zeros(4 * size, f32), np.empty(4 * size, f32), np.ones(n_rows, f32)
-    d_g = np.empty((4 * size, n_rows), f32)
-    d_cell, through = grad_cell.copy(), np.zeros((size, n_rows), f32)
-    start, d = np.zeros((size, n_rows), f32), np.empty(n_rows, f32)
-    for t in range(n_steps - 1, -1, -1):
-        before, cell_before = (states[t - 1], cells[t - 1]) if t else (start, start)
-        gate, cell = gates[t], cells[t]
-        for j in range(size):
-            i, f, g, o = gate[j], gate[size + j], gate[2 * size + j], gate[3 * size + j]
-            _total(through[j], grad[t, j], d)
-            _of_output(d, cell[j], o, d_g[3 * size + j])
-            _increase_by_state(d, cell[j], o, d_cell[j])
-            _of_gate(d_cell[j], g, i, d_g[j])
-            _of_gate(d_cell[j], cell_before[j], f, d_g[size + j])
-            _of_new(d_cell[j], i, g, d_g[2 * size + j])
-            _forget(f, d_cell[j])
-        np.dot(d_g, x[t].T, part_ih)
-        increase(part_ih.ravel(), d_ih.ravel())
-        np.dot(d_g, ones, part_b)
-        increase(part_b, d_b)
-        if of_inputs:
-            np.dot(w_ih.T, d_g, d_x[t])
-        if t:
-            np.dot(d_g, before.T, part_hh)
-            increase(part_hh.ravel(), d_hh.ravel())
-            np.dot(w_hh.T, d_g, through)
+    d_b, d = np.zeros(4 * size, f32), np.empty(LANES, f32)
+    start = np.zeros((size, LANES), f32)
+    for n in range(n_tiles):
+        through, d_cell = grad_last[n].copy(), grad_cell[n].copy()
+        for t in range(n_steps - 1, -1, -1):
+            before = states[n, t - 1] if t else start
+            cell_before = cells[n, t - 1] if t else start
+            gate, cell = gates[n, t], cells[n, t]
+            for j in range(size):
+                i, f, g, o = gate[j], gate[size + j], gate[2 * size + j], gate[3 * size + j]
+                _total(through[j], grad[n, t, j], d)
+                _of_output(d, cell[j], o, d_gates[3 * size + j])
+                _increase_by_state(d, cell[j], o, d_cell[j])
+                _of_gate(d_cell[j], g, i, d_gates[j])
+                _of_gate(d_cell[j], cell_before[j], f, d_gates[size + j])
+                _of_new(d_cell[j], i, g, d_gates[2 * size + j])
+                _forget(f, d_cell[j])
+            add_products(d_gates, x[n, t], d_ih)
+            add_sums(d_gates, d_b)
+            if of_inputs:
+                multiply(to_input, d_gates, d_x[n, t], False)
+            if t:
+                add_products(d_gates, before, d_hh)
+                multiply(to_state, d_gates, through, False)
     return d_x, d_ih, d_hh, d_b, d_b.copy()

@@ -18,8 +18,8 @@ class _MayCompile(nn.RNNBase):
         """As torch's layer: the states of all steps, and what the last step leaves."""
         if hx is not None or not can_compile(self, input):
             return super().forward(input, hx)
-        states, last = run_layers(self, input)
-        return states, last if self.unit == "lstm" else last[0]
+        states, last, cells = run_layers(self, input)
+        return states, (last, cells) if self.unit == "lstm" else last
 
 
 class GRU(_MayCompile, nn.GRU):
