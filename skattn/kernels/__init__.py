@@ -9,12 +9,11 @@ from skattn.kernels._compiled import compiled_recurrences
 from skattn.kernels._encoder import encode_last_step, encoder_attention, encoder_layer, sinusoids
 from skattn.kernels._frequency_memory import MemoryStep, last_memory_state, memory_steps
 from skattn.kernels._position_independent import PositionIndependent
-from skattn.kernels._recurrent import RNN_ROWS, RNNS, make_rnn, time_major
+from skattn.kernels._recurrent import RNNS, make_rnn, rnn_rows, time_major
 from skattn.kernels._tiled_feed_forward import TILED_WIDTH, feed_forward
 
 __all__ = [
     "RNNS",
-    "RNN_ROWS",
     "TILED_WIDTH",
     "MemoryStep",
     "PositionIndependent",
@@ -29,6 +28,7 @@ __all__ = [
     "make_rnn",
     "map_blocks",
     "memory_steps",
+    "rnn_rows",
     "sinusoids",
     "time_major",
 ]

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from skattn.utils import warn_user
 
 SWITCH = "SKATTN_COMPILED"
+# Rows of a tile, which compiled code computes at a time.
+TILE_ROWS = 128
 
 
 class Recurrences(NamedTuple):

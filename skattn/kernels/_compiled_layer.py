@@ -68,9 +68,7 @@ def run_layers(rnn: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, t
     if rnn.training and rnn.dropout:
         rows = -(-x.shape[1] // _tiles().LANES)
         shape = (rows, x.shape[0], _filled_up(rnn.hidden_size), _tiles().LANES)
-        masks = [
-            nn.functional.dropout(torch.ones(shape), rnn.dropout) for _ in rnn.all_weights[1:]
-        ]
+        masks = [nn.functional.dropout(torch.ones(shape), rnn.dropout) for _ in rnn.all_weights[1:]]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights)):
         return _Layers.apply(rnn.unit, masks, x, *weights)
     results, _ = _forward(rnn.unit, False, masks, x, weights)
@@ -102,9 +100,13 @@ class _Layers(torch.autograd.Function):
         weights, saved = saved[:n_weights], saved[n_weights:]
         masks, kept = saved[: ctx.n_masks], saved[ctx.n_masks :]
         gradients = _backward(ctx, wanted[0], weights, masks, kept, [_to_numpy(g) for g in grads])
-        return None, None, *(
-            torch.from_numpy(gradient) if is_wanted else None
-            for gradient, is_wanted in zip(gradients, wanted, strict=True)
+        return (
+            None,
+            None,
+            *(
+                torch.from_numpy(gradient) if is_wanted else None
+                for gradient, is_wanted in zip(gradients, wanted, strict=True)
+            ),
         )
 
 
@@ -116,7 +118,7 @@ def _forward(
     weights: Sequence[torch.Tensor],
 ) -> tuple[tuple[torch.Tensor, ...], list[torch.Tensor]]:
     """Give states, last states and last cells, and the arrays that the backward pass needs."""
-    module, (n_steps, n_rows, n_in) = compiled_recurrences().modules[unit], x.shape
+    module, (n_steps, n_rows, _) = compiled_recurrences().modules[unit], x.shape
     size = weights[1].shape[1]
     inputs = _to_tiles(_to_numpy(x))
     kept, last, cells = [inputs], [], []
@@ -125,7 +127,7 @@ def _forward(
             inputs = inputs * _to_numpy(masks[layer - 1])
             kept.append(inputs)
         of_layer = _fill_up(module, [_to_numpy(w) for w in weights[4 * layer : 4 * layer + 4]])
-        inputs, cell, *beside = module.forward(inputs, *of_layer, keep)
+        inputs, cell, *beside = module.forward(inputs, *of_layer, size, keep)
         kept += [inputs, *beside]
         last.append(_rows_of(inputs[:, -1], n_rows, size))
         cells.append(_rows_of(cell, n_rows, size))
@@ -151,9 +153,9 @@ def _backward(
         given = [_tile_of(grad_last[layer])]
         if module.GATES == 4:
             given.append(_tile_of(grad_cells[layer]))
-        grad, *of_weights = module.backward(
-            inputs, w_ih, w_hh, states, gates, beside, grad, *given, bool(layer) or of_inputs
-        )
+        arrays = (inputs, w_ih, w_hh, states, gates, beside, grad, *given)
+        size, is_wanted = of_layer[1].shape[1], bool(layer) or of_inputs
+        grad, *of_weights = module.backward(*arrays, size, is_wanted)
         gradients[:0] = [
             _cut(module, gradient, weight)
             for gradient, weight in zip(of_weights, of_layer, strict=True)

@@ -42,11 +42,11 @@ def _mix(n, z, before, out):
 
 
 @numba.njit(**OPTIONS)
-def forward(x, w_ih, w_hh, b_ih, b_hh, keep):
+def forward(x, w_ih, w_hh, b_ih, b_hh, units, keep):
     """Compute a layer.
 
     States (N, T, H, 128), the last states (N, H, 128), and what the backward pass needs, of one
-    step only without keep.
+    step only without keep. Units from ``units`` on fill up, and have states of zero.
     """
     n_tiles, n_steps = x.shape[:2]
     size = w_hh.shape[1]
@@ -64,8 +64,10 @@ def forward(x, w_ih, w_hh, b_ih, b_hh, keep):
             multiply(w_ih, x[i, t], gate, False)
             multiply(w_hh[: 2 * size], before, gate[: 2 * size], True)
             multiply(w_hh[2 * size :], before, m, False)
-            sigmoid_in_place(gate[: 2 * size], bias)
-            for j in range(size):
+            sigmoid_in_place(gate[:units], bias)
+            sigmoid_in_place(gate[size : size + units], bias[size:])
+            states[i, t, units:] = f32(0)
+            for j in range(units):
                 r, z, n = gate[j], gate[size + j], gate[2 * size + j]
                 _add_bias(b_hh[2 * size + j], m[j])
                 _new(b_ih[2 * size + j], r, m[j], n)
@@ -106,14 +108,14 @@ def _times(a, b, out):
 
 
 @numba.njit(**OPTIONS)
-def backward(x, w_ih, w_hh, states, gates, from_state, grad, grad_last, of_inputs):
+def backward(x, w_ih, w_hh, states, gates, from_state, grad, grad_last, units, of_inputs):
     """Gradients of x (of no step without of_inputs), w_ih, w_hh, b_ih and b_hh."""
     n_tiles, n_steps, n_in = x.shape[:3]
     size = w_hh.shape[1]
     d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, LANES), f32)
     # The gates of a step are n, r, z and n as the state sees it: the input reads the first three,
     # the state the last three.
-    d_gates = np.empty((4 * size, LANES), f32)
+    d_gates = np.zeros((4 * size, LANES), f32)
     of_input, of_state = d_gates[: 3 * size], d_gates[size:]
     to_input = np.empty((n_in, 3 * size), f32)
     to_input[:, :size] = w_ih[2 * size :].T
@@ -128,7 +130,7 @@ def backward(x, w_ih, w_hh, states, gates, from_state, grad, grad_last, of_input
         for t in range(n_steps - 1, -1, -1):
             before = states[i, t - 1] if t else start
             gate, m = gates[i, t], from_state[i, t]
-            for j in range(size):
+            for j in range(units):
                 r, z, n = gate[j], gate[size + j], gate[2 * size + j]
                 _total(direct[j], through[j], grad[i, t, j], d)
                 _of_new(d, z, n, d_gates[j])
@@ -144,4 +146,10 @@ def backward(x, w_ih, w_hh, states, gates, from_state, grad, grad_last, of_input
                 add_products(of_state, before, d_hh)
                 multiply(to_state, of_state, through, False)
     in_order = np.concatenate((d_ih[size:], d_ih[:size]))
-    return d_x, in_order, d_hh, np.concatenate((d_b[size : 3 * size], d_b[:size])), d_b[size:].copy()
+    return (
+        d_x,
+        in_order,
+        d_hh,
+        np.concatenate((d_b[size : 3 * size], d_b[:size])),
+        d_b[size:].copy(),
+    )

@@ -37,11 +37,11 @@ def _state(o, cell, out):
 
 
 @numba.njit(**OPTIONS)
-def forward(x, w_ih, w_hh, b_ih, b_hh, keep):
+def forward(x, w_ih, w_hh, b_ih, b_hh, units, keep):
     """Compute a layer.
 
     States (N, T, H, 128), the last cells (N, H, 128), and what the backward pass needs, of few
-    steps only without keep.
+    steps only without keep. Units from ``units`` on fill up, and have states of zero.
     """
     n_tiles, n_steps = x.shape[:2]
     size = w_hh.shape[1]
@@ -58,10 +58,12 @@ def forward(x, w_ih, w_hh, b_ih, b_hh, keep):
             gate, cell = gates[n, t if keep else 0], cells[n, t if keep else t % 2]
             multiply(w_ih, x[n, t], gate, False)
             multiply(w_hh, before, gate, True)
-            sigmoid_in_place(gate[:g0], bias)
-            tanh_in_place(gate[g0:o0], bias[g0:])
-            sigmoid_in_place(gate[o0:], bias[o0:])
-            for j in range(size):
+            sigmoid_in_place(gate[:units], bias)
+            sigmoid_in_place(gate[size : size + units], bias[size:])
+            tanh_in_place(gate[g0 : g0 + units], bias[g0:])
+            sigmoid_in_place(gate[o0 : o0 + units], bias[o0:])
+            states[n, t, units:], cell[units:] = f32(0), f32(0)
+            for j in range(units):
                 _cell(gate[size + j], cell_before[j], gate[j], gate[g0 + j], cell[j])
                 _state(gate[o0 + j], cell[j], states[n, t, j])
             before, cell_before = states[n, t], cell
@@ -107,12 +109,12 @@ def _forget(f, out):
 
 
 @numba.njit(**OPTIONS)
-def backward(x, w_ih, w_hh, states, gates, cells, grad, grad_last, grad_cell, of_inputs):
+def backward(x, w_ih, w_hh, states, gates, cells, grad, grad_last, grad_cell, units, of_inputs):
     """Gradients of x (of no step without of_inputs), w_ih, w_hh, b_ih and b_hh."""
     n_tiles, n_steps, n_in = x.shape[:3]
     size = w_hh.shape[1]
     d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, LANES), f32)
-    d_gates = np.empty((4 * size, LANES), f32)
+    d_gates = np.zeros((4 * size, LANES), f32)
     to_input, to_state = w_ih.T.copy(), w_hh.T.copy()
     d_ih, d_hh = np.zeros((4 * size, n_in), f32), np.zeros((4 * size, size), f32)
     d_b, d = np.zeros(4 * size, f32), np.empty(LANES, f32)
@@ -123,7 +125,7 @@ def backward(x, w_ih, w_hh, states, gates, cells, grad, grad_last, grad_cell, of
             before = states[n, t - 1] if t else start
             cell_before = cells[n, t - 1] if t else start
             gate, cell = gates[n, t], cells[n, t]
-            for j in range(size):
+            for j in range(units):
                 i, f, g, o = gate[j], gate[size + j], gate[2 * size + j], gate[3 * size + j]
                 _total(through[j], grad[n, t, j], d)
                 _of_output(d, cell[j], o, d_gates[3 * size + j])

@@ -15,7 +15,9 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-LANES = 128
+from skattn.kernels._compiled import TILE_ROWS
+
+LANES = TILE_ROWS
 # Units are computed four at a time.
 UNITS = 4
 

@@ -7,7 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from skattn.kernels._compiled import TILE_ROWS, compiled_recurrences
 from skattn.kernels._compiled_layer import can_compile, run_layers
+
 
 class _MayCompile(nn.RNNBase):
     """Recurrent layers that run as compiled code where they can, else as torch's own."""
@@ -37,8 +39,30 @@ class LSTM(_MayCompile, nn.LSTM):
 #: Recurrent layers by the name that the parameter ``rnn`` takes.
 RNNS: dict[str, type[_MayCompile]] = {"gru": GRU, "lstm": LSTM}
 
-#: Rows that one thread computes at a time: the fastest number for each recurrent unit.
-RNN_ROWS = {"gru": 200, "lstm": 128}
+# Rows for which torch's own layers are fastest.
+_ROWS_OF_TORCH = {"gru": 200, "lstm": 128}
+
+
+def rnn_rows(rnn: str) -> int:
+    """Give the number of rows that one thread computes at a time, for ``block_rows``.
+
+    Parameters
+    ----------
+    rnn : {"gru", "lstm"}
+        Recurrent unit.
+
+    Returns
+    -------
+    rows : int
+        The fastest number: a tile of the compiled code, or what suits torch's own layers.
+
+    Examples
+    --------
+    >>> from skattn.kernels import rnn_rows
+    >>> rnn_rows("lstm")
+    128
+    """
+    return TILE_ROWS if rnn in compiled_recurrences().modules else _ROWS_OF_TORCH[rnn]
 
 
 def make_rnn(

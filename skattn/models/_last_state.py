@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
-from skattn.kernels import RNN_ROWS, make_rnn, time_major
+from skattn.kernels import make_rnn, rnn_rows, time_major
 from skattn.parameters import MAX_LAYERS, MAX_SIZE
 
 
@@ -39,7 +39,7 @@ class LastState(nn.Module):
         n_outputs: int = 1,
     ) -> None:
         super().__init__()
-        self.block_rows = RNN_ROWS[rnn]
+        self.block_rows = rnn_rows(rnn)
         self.rnn = make_rnn(rnn, n_features, hidden_size, num_layers, dropout)
         self.fc_out = nn.Linear(hidden_size, n_outputs)
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from skattn.base import SequenceRegressor, parameter
-from skattn.kernels import RNN_ROWS, RNNS, make_rnn, time_major
+from skattn.kernels import RNNS, make_rnn, rnn_rows, time_major
 from skattn.parameters import MAX_LAYERS, MAX_SIZE
 
 
@@ -40,7 +40,7 @@ class ALSTM(nn.Module):
         n_outputs: int = 1,
     ) -> None:
         super().__init__()
-        self.block_rows = RNN_ROWS[rnn]
+        self.block_rows = rnn_rows(rnn)
         self.net = nn.Sequential()
         self.net.add_module("fc_in", nn.Linear(n_features, hidden_size))
         self.net.add_module("act", nn.Tanh())

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from skattn.base import ConceptTable, CrossSectionalRegressor, parameter
-from skattn.kernels import RNN_ROWS, RNNS, by_rows, make_rnn, time_major
+from skattn.kernels import RNNS, by_rows, make_rnn, rnn_rows, time_major
 from skattn.parameters import MAX_LAYERS, MAX_SIZE
 
 
@@ -75,7 +75,7 @@ class HIST(nn.Module):
         n_outputs: int = 1,
     ) -> None:
         super().__init__()
-        self.rnn_rows = RNN_ROWS[rnn]
+        self.rnn_rows = rnn_rows(rnn)
         self.rnn = make_rnn(rnn, n_features, hidden_size, num_layers, dropout)
         self.fc_es = _linear(hidden_size)
         self.fc_es_fore = _linear(hidden_size)

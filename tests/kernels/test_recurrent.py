@@ -17,7 +17,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
-from threadpoolctl import threadpool_info
 from torch import nn
 
 from skattn.kernels import PositionIndependent, by_rows, compiled_recurrences, make_rnn, time_major
@@ -83,7 +82,7 @@ def run(rnn: nn.Module, x: torch.Tensor, seed: int) -> dict[str, np.ndarray]:
 @settings(max_examples=40, deadline=None)
 @given(
     n_steps=st.integers(1, 9),
-    n_rows=st.integers(1, 70),
+    n_rows=st.one_of(st.integers(1, 70), st.sampled_from([127, 128, 129, 300])),
     n_features=st.integers(1, 20),
     size=st.one_of(st.integers(1, 20), st.sampled_from([33, 64, 65])),
     n_layers=st.integers(1, 3),
@@ -95,14 +94,14 @@ def test_values_and_gradients_are_torchs(unit, n_steps, n_rows, n_features, size
     found, expected = run(ours, x, seed), run(theirs, x, seed)
     for name, values in expected.items():
         scale = np.abs(values).max() + 1e-3
-        assert_allclose(found[name] / scale, values / scale, atol=4e-6, err_msg=name)
+        assert_allclose(found[name] / scale, values / scale, atol=2e-5, err_msg=name)
 
 
 @UNITS
 def test_compiled_code_runs(unit, monkeypatch):
     calls = spy(monkeypatch, unit)
     run(make_rnn(unit, 3, 4, 2), torch.randn(5, 7, 3), 0)
-    assert calls == ["forward", "forward", "backward", "backward"]
+    assert calls == ["forward", "forward", "backward", "backward"]  # a call a layer
 
 
 @UNITS
@@ -110,7 +109,7 @@ def test_compiled_code_runs(unit, monkeypatch):
 @given(
     n_features=st.integers(1, 33),
     size=st.integers(1, 65),
-    n_rows=st.sampled_from([64, 128, 256]),
+    n_rows=st.sampled_from([5, 64, 128, 200]),
     seed=st.integers(0, 99),
 )
 def test_a_row_has_the_same_bits_at_any_place(unit, n_features, size, n_rows, seed):
@@ -190,7 +189,7 @@ def test_frozen_weights_get_no_gradient(unit):
 def test_second_derivatives_are_refused(unit):
     x = torch.randn(5, 7, 3, requires_grad=True)
     states, _ = make_rnn(unit, 3, 4)(x)
-    with pytest.raises(RuntimeError, match="second derivatives.*SKATTN_COMPILED=0"):
+    with pytest.raises(RuntimeError, match=r"second derivatives.*SKATTN_COMPILED=0"):
         torch.autograd.grad(states.sum(), x, create_graph=True)
 
 
@@ -238,15 +237,6 @@ def test_errors_of_shape_are_torchs(unit):
         make_rnn(unit, 3, 4)(torch.randn(5, 7, 2))
 
 
-@UNITS
-def test_threads_of_matrix_products_are_as_before(unit):
-    make_rnn(unit, 3, 4)(torch.randn(5, 7, 3))
-    before = threadpool_info()
-    states, _ = make_rnn(unit, 3, 4)(torch.randn(5, 7, 3))
-    states.sum().backward()
-    assert threadpool_info() == before
-
-
 def bits_of_a_fit(unit: str) -> bytes:
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -286,9 +276,7 @@ FIT = """
 
 
 def test_the_variable_switches_compiled_code_off():
-    printed = run_script(
-        FIT + "    import sys; print('numba' in sys.modules)", SKATTN_COMPILED="0"
-    )
+    printed = run_script(FIT + "    import sys; print('numba' in sys.modules)", SKATTN_COMPILED="0")
     assert "[] switched off by SKATTN_COMPILED=0" in printed
     assert "False" in printed
 

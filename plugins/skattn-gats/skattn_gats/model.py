@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from skattn.base import CrossSectionalRegressor, parameter
-from skattn.kernels import RNN_ROWS, by_rows, make_rnn, time_major
+from skattn.kernels import by_rows, make_rnn, rnn_rows, time_major
 from skattn.parameters import MAX_LAYERS, MAX_SIZE
 
 
@@ -44,7 +44,7 @@ class GATs(nn.Module):
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
-        self.rnn_rows = RNN_ROWS[rnn]
+        self.rnn_rows = rnn_rows(rnn)
         self.rnn = make_rnn(rnn, n_features, hidden_size, num_layers, dropout)
         self.transformation = nn.Linear(hidden_size, hidden_size)
         self.a = nn.Parameter(torch.randn(2 * hidden_size, 1))
