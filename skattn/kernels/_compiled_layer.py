@@ -71,8 +71,8 @@ def run_layers(rnn: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, t
         masks = [nn.functional.dropout(torch.ones(shape), rnn.dropout) for _ in rnn.all_weights[1:]]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights)):
         return _Layers.apply(rnn.unit, masks, x, *weights)
-    results, _ = _forward(rnn.unit, False, masks, x, weights)
-    return results
+    (states, last, cells), _ = _forward(rnn.unit, False, masks, x, weights)
+    return states, last, cells
 
 
 class _Layers(torch.autograd.Function):

@@ -37,7 +37,7 @@ class LSTM(_MayCompile, nn.LSTM):
 
 
 #: Recurrent layers by the name that the parameter ``rnn`` takes.
-RNNS: dict[str, type[_MayCompile]] = {"gru": GRU, "lstm": LSTM}
+RNNS: dict[str, type[GRU] | type[LSTM]] = {"gru": GRU, "lstm": LSTM}
 
 # Rows for which torch's own layers are fastest.
 _ROWS_OF_TORCH = {"gru": 200, "lstm": 128}

@@ -107,7 +107,14 @@ class HIST(nn.Module):
         -------
         predicted : tensor of shape (D, S), or (D, S, K) for several outputs
         """
-        return self._forward(x, present, concepts)[0]
+        states, there, concepts = self._states(x, present, concepts)
+
+        # Each day on one thread: the threads that torch gives a single operation would go on
+        # waiting for the next one beside those that compute the blocks of states.
+        def predict(*of_days: torch.Tensor) -> torch.Tensor:
+            return self._share(*of_days)[0]
+
+        return by_rows(predict, (states, there, concepts), self, 1)
 
     def attend(
         self,
@@ -125,11 +132,12 @@ class HIST(nn.Module):
             the concepts that have members. ``hidden_concept`` (D, S, S): weight of each hidden
             concept for the stock; sums to 1. A column's stock is the centre of its hidden concept.
         """
-        return self._forward(x, present, concepts)[1]
+        return self._share(*self._states(x, present, concepts))[1]
 
-    def _forward(
+    def _states(
         self, x: torch.Tensor, present: torch.Tensor | None, concepts: torch.Tensor | None
-    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Last states (D, S, H), which stocks are there (D, S, 1), and concepts (D, S, C)."""
         n_days, n_stocks = x.shape[:2]
         if present is None:
             present = x.new_ones(n_days, n_stocks, dtype=torch.bool)
@@ -137,8 +145,12 @@ class HIST(nn.Module):
             concepts = x.new_zeros(n_days, n_stocks, 0)
         there = present[:, :, None].to(x.dtype)
         states = by_rows(self._encode, x.flatten(0, 1), self.rnn, self.rnn_rows)
-        states = states.unflatten(0, (n_days, n_stocks)) * there
+        return states.unflatten(0, (n_days, n_stocks)) * there, there, concepts
 
+    def _share(
+        self, states: torch.Tensor, there: torch.Tensor, concepts: torch.Tensor
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Predictions and attention maps of days, from the states of their stocks."""
         members = concepts * there
         size = members.sum(dim=1, keepdim=True)
         enter = members / (members * size + 1)
