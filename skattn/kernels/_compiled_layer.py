@@ -41,6 +41,8 @@ def can_compile(rnn: Any, x: Any) -> bool:
         return False
     if torch.is_autocast_enabled("cpu") or torch._C._are_functorch_transforms_active():
         return False
+    if isinstance(rnn, nn.LSTM) and not torch.is_grad_enabled():
+        return False  # torch predicts with oneDNN's LSTM, which is faster
     return x.shape[2] == rnn.input_size and rnn.unit in compiled_recurrences().modules
 
 
@@ -173,9 +175,11 @@ def _fill_up(module: ModuleType, weights: Arrays) -> list[np.ndarray]:
     filled = []
     for weight in weights:
         by_gate = weight.reshape(module.GATES, -1, *weight.shape[1:])
-        missing = [(0, _filled_up(n) - n) for n in by_gate.shape[1:]]
-        if any(after for _, after in missing):
-            weight = np.pad(by_gate, [(0, 0), *missing]).reshape(-1, *_sizes(weight.shape[1:]))
+        shape = (module.GATES, *map(_filled_up, by_gate.shape[1:]))
+        if shape != by_gate.shape:
+            more = np.zeros(shape, np.float32)
+            more[tuple(map(slice, by_gate.shape))] = by_gate
+            weight = more.reshape(-1, *shape[2:])
         filled.append(weight)
     return filled
 
@@ -210,10 +214,6 @@ def _rows_of(tiles: np.ndarray, n_rows: int, size: int) -> np.ndarray:
 
 def _filled_up(size: int) -> int:
     return -(-size // _tiles().UNITS) * _tiles().UNITS
-
-
-def _sizes(shape: Sequence[int]) -> list[int]:
-    return [_filled_up(n) for n in shape]
 
 
 def _tiles() -> Any:
