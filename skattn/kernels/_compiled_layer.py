@@ -68,8 +68,7 @@ def run_layers(rnn: Any, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, t
     weights = [weight for layer in rnn.all_weights for weight in layer]
     masks: list[torch.Tensor] = []
     if rnn.training and rnn.dropout:
-        rows = -(-x.shape[1] // _tiles().LANES)
-        shape = (rows, x.shape[0], _filled_up(rnn.hidden_size), _tiles().LANES)
+        shape = _tile_shape(x.shape[0], x.shape[1], rnn.hidden_size)
         masks = [nn.functional.dropout(torch.ones(shape), rnn.dropout) for _ in rnn.all_weights[1:]]
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, *weights)):
         return _Layers.apply(rnn.unit, masks, x, *weights)
@@ -194,21 +193,25 @@ def _cut(module: ModuleType, gradient: np.ndarray, weight: np.ndarray) -> np.nda
 
 
 def _to_tiles(x: np.ndarray) -> np.ndarray:
-    n_steps, n_rows, n_in = x.shape
-    lanes = _tiles().LANES
-    tiles = np.empty((-(-n_rows // lanes), n_steps, _filled_up(n_in), lanes), np.float32)
+    tiles = np.empty(_tile_shape(*x.shape), np.float32)
     _tiles().to_tiles(x, tiles)
     return tiles
 
 
+def _tile_shape(n_steps: int, n_rows: int, size: int) -> tuple[int, int, int, int]:
+    """Shape (N, T, H', L) of the tiles of rows (T, B, H)."""
+    lanes = _tiles().FEW if n_rows <= 2 * _tiles().FEW else _tiles().LANES
+    return -(-n_rows // lanes), n_steps, _filled_up(size), lanes
+
+
 def _tile_of(rows: np.ndarray) -> np.ndarray:
-    """Lay rows (B, H) of one step out as tiles (N, H', 128)."""
+    """Lay rows (B, H) of one step out as tiles (N, H', L)."""
     tiles = _to_tiles(np.ascontiguousarray(rows)[None])
     return tiles.reshape(len(tiles), *tiles.shape[2:])
 
 
 def _rows_of(tiles: np.ndarray, n_rows: int, size: int) -> np.ndarray:
-    """Give the rows (B, H) of tiles (N, H', 128) of one step."""
+    """Give the rows (B, H) of tiles (N, H', L) of one step."""
     return tiles.swapaxes(1, 2).reshape(-1, tiles.shape[1])[:n_rows, :size]
 
 

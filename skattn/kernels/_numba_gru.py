@@ -9,7 +9,6 @@ import numba
 import numpy as np
 
 from skattn.kernels._numba_tiles import (
-    LANES,
     ONE,
     OPTIONS,
     add_products,
@@ -45,18 +44,18 @@ def _mix(n, z, before, out):
 def forward(x, w_ih, w_hh, b_ih, b_hh, units, keep):
     """Compute a layer.
 
-    States (N, T, H, 128), the last states (N, H, 128), and what the backward pass needs, of one
+    States (N, T, H, L), the last states (N, H, L), and what the backward pass needs, of one
     step only without keep. Units from ``units`` on fill up, and have states of zero.
     """
-    n_tiles, n_steps = x.shape[:2]
+    n_tiles, n_steps, _, lanes = x.shape
     size = w_hh.shape[1]
     bias = b_ih + b_hh
-    states = np.empty((n_tiles, n_steps, size, LANES), f32)
-    last = np.empty((n_tiles, size, LANES), f32)
+    states = np.empty((n_tiles, n_steps, size, lanes), f32)
+    last = np.empty((n_tiles, size, lanes), f32)
     kept = n_steps if keep else 1
-    gates = np.empty((n_tiles, kept, 3 * size, LANES), f32)
-    from_state = np.empty((n_tiles, kept, size, LANES), f32)
-    start = np.zeros((size, LANES), f32)
+    gates = np.empty((n_tiles, kept, 3 * size, lanes), f32)
+    from_state = np.empty((n_tiles, kept, size, lanes), f32)
+    start = np.zeros((size, lanes), f32)
     for i in range(n_tiles):
         before = start
         for t in range(n_steps):
@@ -110,20 +109,20 @@ def _times(a, b, out):
 @numba.njit(**OPTIONS)
 def backward(x, w_ih, w_hh, states, gates, from_state, grad, grad_last, units, of_inputs):
     """Gradients of x (of no step without of_inputs), w_ih, w_hh, b_ih and b_hh."""
-    n_tiles, n_steps, n_in = x.shape[:3]
+    n_tiles, n_steps, n_in, lanes = x.shape
     size = w_hh.shape[1]
-    d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, LANES), f32)
+    d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, lanes), f32)
     # The gates of a step are n, r, z and n as the state sees it: the input reads the first three,
     # the state the last three.
-    d_gates = np.zeros((4 * size, LANES), f32)
+    d_gates = np.zeros((4 * size, lanes), f32)
     of_input, of_state = d_gates[: 3 * size], d_gates[size:]
     to_input = np.empty((n_in, 3 * size), f32)
     to_input[:, :size] = w_ih[2 * size :].T
     to_input[:, size:] = w_ih[: 2 * size].T
     to_state = w_hh.T.copy()
     d_ih, d_hh = np.zeros((3 * size, n_in), f32), np.zeros((3 * size, size), f32)
-    d_b, d = np.zeros(4 * size, f32), np.empty(LANES, f32)
-    direct, start = np.empty((size, LANES), f32), np.zeros((size, LANES), f32)
+    d_b, d = np.zeros(4 * size, f32), np.empty(lanes, f32)
+    direct, start = np.empty((size, lanes), f32), np.zeros((size, lanes), f32)
     for i in range(n_tiles):
         direct[:] = f32(0)
         through = grad_last[i].copy()

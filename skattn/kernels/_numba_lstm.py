@@ -9,7 +9,6 @@ import numba
 import numpy as np
 
 from skattn.kernels._numba_tiles import (
-    LANES,
     ONE,
     OPTIONS,
     add_products,
@@ -40,17 +39,17 @@ def _state(o, cell, out):
 def forward(x, w_ih, w_hh, b_ih, b_hh, units, keep):
     """Compute a layer.
 
-    States (N, T, H, 128), the last cells (N, H, 128), and what the backward pass needs, of few
+    States (N, T, H, L), the last cells (N, H, L), and what the backward pass needs, of few
     steps only without keep. Units from ``units`` on fill up, and have states of zero.
     """
-    n_tiles, n_steps = x.shape[:2]
+    n_tiles, n_steps, _, lanes = x.shape
     size = w_hh.shape[1]
     bias = b_ih + b_hh
-    states = np.empty((n_tiles, n_steps, size, LANES), f32)
-    last = np.empty((n_tiles, size, LANES), f32)
-    gates = np.empty((n_tiles, n_steps if keep else 1, 4 * size, LANES), f32)
-    cells = np.empty((n_tiles, n_steps if keep else 2, size, LANES), f32)
-    start = np.zeros((size, LANES), f32)
+    states = np.empty((n_tiles, n_steps, size, lanes), f32)
+    last = np.empty((n_tiles, size, lanes), f32)
+    gates = np.empty((n_tiles, n_steps if keep else 1, 4 * size, lanes), f32)
+    cells = np.empty((n_tiles, n_steps if keep else 2, size, lanes), f32)
+    start = np.zeros((size, lanes), f32)
     g0, o0 = 2 * size, 3 * size
     for n in range(n_tiles):
         before, cell_before = start, start
@@ -111,14 +110,14 @@ def _forget(f, out):
 @numba.njit(**OPTIONS)
 def backward(x, w_ih, w_hh, states, gates, cells, grad, grad_last, grad_cell, units, of_inputs):
     """Gradients of x (of no step without of_inputs), w_ih, w_hh, b_ih and b_hh."""
-    n_tiles, n_steps, n_in = x.shape[:3]
+    n_tiles, n_steps, n_in, lanes = x.shape
     size = w_hh.shape[1]
-    d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, LANES), f32)
-    d_gates = np.zeros((4 * size, LANES), f32)
+    d_x = np.empty((n_tiles, n_steps if of_inputs else 0, n_in, lanes), f32)
+    d_gates = np.zeros((4 * size, lanes), f32)
     to_input, to_state = w_ih.T.copy(), w_hh.T.copy()
     d_ih, d_hh = np.zeros((4 * size, n_in), f32), np.zeros((4 * size, size), f32)
-    d_b, d = np.zeros(4 * size, f32), np.empty(LANES, f32)
-    start = np.zeros((size, LANES), f32)
+    d_b, d = np.zeros(4 * size, f32), np.empty(lanes, f32)
+    start = np.zeros((size, lanes), f32)
     for n in range(n_tiles):
         through, d_cell = grad_last[n].copy(), grad_cell[n].copy()
         for t in range(n_steps - 1, -1, -1):

@@ -1,10 +1,10 @@
-"""Products and gates of tiles of 128 rows, compiled by numba into vectors over the rows.
+"""Products and gates of tiles of rows, compiled by numba into vectors over the rows.
 
-A tile lies with units before rows, (H, 128): what a loop reads and writes is contiguous, its length
-is known to the compiler, and every row is computed in the same way wherever it lies. Sizes of units
-are multiples of 4, filled up with zeros. Loops have few arrays on purpose: the compiler takes one
-number at a time where it cannot rule out that what is written is read again. Indices are unsigned,
-because those that may be negative are not taken in vectors.
+A tile lies with units before rows, (H, 128), or (H, 32) for few rows: what a loop reads and writes
+is contiguous, its length is known to the compiler, and every row is computed in the same way
+wherever it lies. Sizes of units are multiples of 4, filled up with zeros. Loops have few arrays on
+purpose: the compiler takes one number at a time where it cannot rule out that what is written is
+read again. Indices are unsigned, because those that may be negative are not taken in vectors.
 
 Products and sums may be fused (``contract``), and sums over rows taken in parts (``reassoc``);
 nothing assumes that NaN and infinity do not occur.
@@ -17,14 +17,14 @@ import numpy as np
 
 from skattn.kernels._compiled import TILE_ROWS
 
-LANES = TILE_ROWS
 # Units are computed four at a time.
 UNITS = 4
+# Rows of a tile, and of a tile where there are at most twice as many.
+LANES, FEW = TILE_ROWS, 32
 
 f32 = np.float32
 u64 = np.uint64
 ONE = f32(1)
-_LANES = u64(LANES)
 
 
 def _can_cache() -> bool:
@@ -45,64 +45,94 @@ OPTIONS = {
 
 
 @numba.njit(**OPTIONS)
-def multiply(w, x, out, add):
-    """``out = w @ x``, or with add ``out += w @ x``, for x of a tile."""
-    xs, outs = x.reshape(-1), out.reshape(-1)
-    for j in range(0, w.shape[0], 4):
-        o0 = u64(j) * _LANES
-        o1, o2, o3 = o0 + _LANES, o0 + u64(2) * _LANES, o0 + u64(3) * _LANES
-        if not add:
-            for b in range(u64(4) * _LANES):
-                outs[o0 + b] = f32(0)
-        for k in range(0, w.shape[1], 4):
-            x0 = u64(k) * _LANES
-            x1, x2, x3 = x0 + _LANES, x0 + u64(2) * _LANES, x0 + u64(3) * _LANES
-            a0, a1, a2, a3 = w[j, k], w[j, k + 1], w[j, k + 2], w[j, k + 3]
-            b0, b1, b2, b3 = w[j + 1, k], w[j + 1, k + 1], w[j + 1, k + 2], w[j + 1, k + 3]
-            c0, c1, c2, c3 = w[j + 2, k], w[j + 2, k + 1], w[j + 2, k + 2], w[j + 2, k + 3]
-            d0, d1, d2, d3 = w[j + 3, k], w[j + 3, k + 1], w[j + 3, k + 2], w[j + 3, k + 3]
-            for b in range(_LANES):
-                p, q, r, s = xs[x0 + b], xs[x1 + b], xs[x2 + b], xs[x3 + b]
-                outs[o0 + b] = outs[o0 + b] + a0 * p + a1 * q + a2 * r + a3 * s
-                outs[o1 + b] = outs[o1 + b] + b0 * p + b1 * q + b2 * r + b3 * s
-                outs[o2 + b] = outs[o2 + b] + c0 * p + c1 * q + c2 * r + c3 * s
-                outs[o3 + b] = outs[o3 + b] + d0 * p + d1 * q + d2 * r + d3 * s
-
-
-@numba.njit(**OPTIONS | {"fastmath": {"contract", "reassoc"}})
-def add_products(g, x, out):
-    """``out += g @ x.T`` for two tiles."""
-    gs, xs = g.reshape(-1), x.reshape(-1)
-    zero = f32(0)
-    for j in range(0, out.shape[0], 4):
-        g0 = u64(j) * _LANES
-        g1, g2, g3 = g0 + _LANES, g0 + u64(2) * _LANES, g0 + u64(3) * _LANES
-        for k in range(0, out.shape[1], 4):
-            x0 = u64(k) * _LANES
-            x1, x2, x3 = x0 + _LANES, x0 + u64(2) * _LANES, x0 + u64(3) * _LANES
-            a0, a1, a2, a3 = zero, zero, zero, zero
-            b0, b1, b2, b3 = zero, zero, zero, zero
-            c0, c1, c2, c3 = zero, zero, zero, zero
-            d0, d1, d2, d3 = zero, zero, zero, zero
-            for b in range(_LANES):
-                p, q, r, s = xs[x0 + b], xs[x1 + b], xs[x2 + b], xs[x3 + b]
-                of0, of1, of2, of3 = gs[g0 + b], gs[g1 + b], gs[g2 + b], gs[g3 + b]
-                a0, a1, a2, a3 = a0 + of0 * p, a1 + of0 * q, a2 + of0 * r, a3 + of0 * s
-                b0, b1, b2, b3 = b0 + of1 * p, b1 + of1 * q, b2 + of1 * r, b3 + of1 * s
-                c0, c1, c2, c3 = c0 + of2 * p, c1 + of2 * q, c2 + of2 * r, c3 + of2 * s
-                d0, d1, d2, d3 = d0 + of3 * p, d1 + of3 * q, d2 + of3 * r, d3 + of3 * s
-            _add_four(out[j], k, a0, a1, a2, a3)
-            _add_four(out[j + 1], k, b0, b1, b2, b3)
-            _add_four(out[j + 2], k, c0, c1, c2, c3)
-            _add_four(out[j + 3], k, d0, d1, d2, d3)
-
-
-@numba.njit(**OPTIONS)
 def _add_four(out, k, a, b, c, d):
     out[k] += a
     out[k + 1] += b
     out[k + 2] += c
     out[k + 3] += d
+
+
+def _make_multiply(lanes):
+    n_lanes = u64(lanes)  # a constant for the compiler
+
+    @numba.njit(**OPTIONS)
+    def multiply_of_lanes(w, x, out, add):
+        xs, outs = x.reshape(-1), out.reshape(-1)
+        for j in range(0, w.shape[0], 4):
+            o0 = u64(j) * n_lanes
+            o1, o2, o3 = o0 + n_lanes, o0 + u64(2) * n_lanes, o0 + u64(3) * n_lanes
+            if not add:
+                for b in range(u64(4) * n_lanes):
+                    outs[o0 + b] = f32(0)
+            for k in range(0, w.shape[1], 4):
+                x0 = u64(k) * n_lanes
+                x1, x2, x3 = x0 + n_lanes, x0 + u64(2) * n_lanes, x0 + u64(3) * n_lanes
+                a0, a1, a2, a3 = w[j, k], w[j, k + 1], w[j, k + 2], w[j, k + 3]
+                b0, b1, b2, b3 = w[j + 1, k], w[j + 1, k + 1], w[j + 1, k + 2], w[j + 1, k + 3]
+                c0, c1, c2, c3 = w[j + 2, k], w[j + 2, k + 1], w[j + 2, k + 2], w[j + 2, k + 3]
+                d0, d1, d2, d3 = w[j + 3, k], w[j + 3, k + 1], w[j + 3, k + 2], w[j + 3, k + 3]
+                for b in range(n_lanes):
+                    p, q, r, s = xs[x0 + b], xs[x1 + b], xs[x2 + b], xs[x3 + b]
+                    outs[o0 + b] = outs[o0 + b] + a0 * p + a1 * q + a2 * r + a3 * s
+                    outs[o1 + b] = outs[o1 + b] + b0 * p + b1 * q + b2 * r + b3 * s
+                    outs[o2 + b] = outs[o2 + b] + c0 * p + c1 * q + c2 * r + c3 * s
+                    outs[o3 + b] = outs[o3 + b] + d0 * p + d1 * q + d2 * r + d3 * s
+
+    return multiply_of_lanes
+
+
+def _make_add_products(lanes):
+    n_lanes = u64(lanes)  # a constant for the compiler
+
+    @numba.njit(**OPTIONS | {"fastmath": {"contract", "reassoc"}})
+    def add_products_of_lanes(g, x, out):
+        gs, xs = g.reshape(-1), x.reshape(-1)
+        zero = f32(0)
+        for j in range(0, out.shape[0], 4):
+            g0 = u64(j) * n_lanes
+            g1, g2, g3 = g0 + n_lanes, g0 + u64(2) * n_lanes, g0 + u64(3) * n_lanes
+            for k in range(0, out.shape[1], 4):
+                x0 = u64(k) * n_lanes
+                x1, x2, x3 = x0 + n_lanes, x0 + u64(2) * n_lanes, x0 + u64(3) * n_lanes
+                a0, a1, a2, a3 = zero, zero, zero, zero
+                b0, b1, b2, b3 = zero, zero, zero, zero
+                c0, c1, c2, c3 = zero, zero, zero, zero
+                d0, d1, d2, d3 = zero, zero, zero, zero
+                for b in range(n_lanes):
+                    p, q, r, s = xs[x0 + b], xs[x1 + b], xs[x2 + b], xs[x3 + b]
+                    of0, of1, of2, of3 = gs[g0 + b], gs[g1 + b], gs[g2 + b], gs[g3 + b]
+                    a0, a1, a2, a3 = a0 + of0 * p, a1 + of0 * q, a2 + of0 * r, a3 + of0 * s
+                    b0, b1, b2, b3 = b0 + of1 * p, b1 + of1 * q, b2 + of1 * r, b3 + of1 * s
+                    c0, c1, c2, c3 = c0 + of2 * p, c1 + of2 * q, c2 + of2 * r, c3 + of2 * s
+                    d0, d1, d2, d3 = d0 + of3 * p, d1 + of3 * q, d2 + of3 * r, d3 + of3 * s
+                _add_four(out[j], k, a0, a1, a2, a3)
+                _add_four(out[j + 1], k, b0, b1, b2, b3)
+                _add_four(out[j + 2], k, c0, c1, c2, c3)
+                _add_four(out[j + 3], k, d0, d1, d2, d3)
+
+    return add_products_of_lanes
+
+
+_multiply, _multiply_few = _make_multiply(LANES), _make_multiply(FEW)
+_add_products, _add_products_few = _make_add_products(LANES), _make_add_products(FEW)
+
+
+@numba.njit(**OPTIONS)
+def multiply(w, x, out, add):
+    """``out = w @ x``, or with add ``out += w @ x``, for x of a tile."""
+    if x.shape[1] == LANES:
+        _multiply(w, x, out, add)
+    else:
+        _multiply_few(w, x, out, add)
+
+
+@numba.njit(**OPTIONS)
+def add_products(g, x, out):
+    """``out += g @ x.T`` for two tiles."""
+    if x.shape[1] == LANES:
+        _add_products(g, x, out)
+    else:
+        _add_products_few(g, x, out)
 
 
 @numba.njit(**OPTIONS | {"fastmath": {"contract", "reassoc"}})
@@ -117,12 +147,13 @@ def add_sums(g, out):
 
 @numba.njit(**OPTIONS)
 def to_tiles(x, out):
-    """Lay rows (T, B, F) out as tiles (N, T, F', 128), filled up with zeros."""
+    """Lay rows (T, B, F) out as tiles (N, T, F', L), filled up with zeros."""
     n_steps, n_rows, n_in = x.shape
+    lanes = out.shape[3]
     out[:] = f32(0)
     for i in range(out.shape[0]):
-        first = i * LANES
-        rows = min(LANES, n_rows - first)
+        first = i * lanes
+        rows = min(lanes, n_rows - first)
         for t in range(n_steps):
             for j in range(n_in):
                 for b in range(rows):
@@ -131,12 +162,13 @@ def to_tiles(x, out):
 
 @numba.njit(**OPTIONS)
 def from_tiles(tiles, out):
-    """Give the rows (T, B, F) of tiles (N, T, F', 128)."""
+    """Give the rows (T, B, F) of tiles (N, T, F', L)."""
     n_steps, n_rows, n_out = out.shape
+    lanes = tiles.shape[3]
     for i in range(tiles.shape[0]):
-        first = i * LANES
+        first = i * lanes
         for t in range(n_steps):
-            for b in range(min(LANES, n_rows - first)):
+            for b in range(min(lanes, n_rows - first)):
                 for j in range(n_out):
                     out[t, first + b, j] = tiles[i, t, j, b]
 
