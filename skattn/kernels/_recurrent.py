@@ -20,7 +20,8 @@ class _MayCompile(nn.RNNBase):
         """As torch's layer: the states of all steps, and what the last step leaves."""
         if hx is not None or not can_compile(self, input):
             return super().forward(input, hx)
-        states, last, cells = run_layers(self, input)
+        with torch.autocast("cpu", enabled=False):
+            states, last, cells = run_layers(self, input.float())
         return states, (last, cells) if self.unit == "lstm" else last
 
 
@@ -71,9 +72,10 @@ def make_rnn(
     """Make a GRU or LSTM whose input is time-major, as ``time_major`` makes it.
 
     The layer is torch's, with torch's parameters and initial weights. On a CPU, in float32, it runs
-    as compiled code where numba is installed (``pip install "skattn[fast]"``); else, under
-    autocast, in ``torch.compile`` and in exports it runs as torch's own. The environment variable
-    ``SKATTN_COMPILED=0`` switches the compiled code off.
+    as compiled code where numba is installed (``pip install "skattn[fast]"``). Elsewhere, in
+    ``torch.compile`` and in exports it runs as torch's own; so does an LSTM that predicts, or under
+    autocast, for which torch has oneDNN's code. The environment variable ``SKATTN_COMPILED=0``
+    switches the compiled code off.
 
     Parameters
     ----------

@@ -223,12 +223,27 @@ def test_where_torchs_own_code_runs(unit, monkeypatch):
     rnn, x = make_rnn(unit, 3, 4), torch.randn(5, 7, 3)
     zeros = torch.zeros(1, 7, 4)
     rnn(x, (zeros, zeros) if unit == "lstm" else zeros)
-    with torch.autocast("cpu", torch.bfloat16):
-        rnn(x)
+    if unit == "lstm":
+        with torch.no_grad():
+            rnn(x)
+        with torch.autocast("cpu", torch.bfloat16):
+            rnn(x)
     copy.deepcopy(rnn).double()(x.double())
     torch.export.export(rnn, (x,))
     assert not calls
     assert type(rnn).__mro__[2] is TORCHS[unit]
+
+
+def test_a_gru_stays_in_float32_under_autocast(monkeypatch):
+    calls = spy(monkeypatch, "gru")
+    ours, theirs = make_both("gru", 3, 4)
+    x = torch.randn(5, 7, 3)
+    with torch.autocast("cpu", torch.bfloat16):
+        states, _ = ours(x.bfloat16())
+    assert calls == ["forward"]
+    assert states.dtype == torch.float32
+    assert_allclose(states.detach(), theirs(x.bfloat16().float())[0].detach(), atol=2e-6)
+    states.sum().backward()
 
 
 @UNITS
