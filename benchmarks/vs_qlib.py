@@ -13,6 +13,10 @@ left out where these are not installed.
 
 Other rows are the same regressor with precision="bf16", and trained with compile=True: its second
 and later epochs within one fit, which are not interleaved with the other runs.
+
+Of recurrent models the last column has the share of the processor's peak: products of the layers
+that read every step (a backward pass counts twice a forward pass), against the fastest product of
+large matrices.
 """
 
 from __future__ import annotations
@@ -43,21 +47,25 @@ from _qlib_models import (
     weights_of,
 )
 from _report import US_EQUITIES, describe_machine, interleaved
+from torch.utils.mkldnn import to_mkldnn
 
 from skattn import from_long, list_models
+from skattn.kernels import compiled_recurrences
 from skattn.preprocessing import Alpha360, RobustZScore
 
 # Times qlib's rate of training and of prediction that skattn is to reach.
 TARGETS = {
-    "alstm": (1.3, 1.5),
+    "alstm": (1.8, 2.0),
     "gats": (1.5, 1.5),
-    "gru": (1.2, 1.5),
-    "hist": (1.5, 2.0),
+    "gru": (1.9, 2.2),
+    "hist": (1.9, 2.0),
     "localformer": (4.0, 4.0),
-    "lstm": (1.2, 1.5),
-    "sfm": (3.0, 3.0),
-    "transformer": (4.0, 4.0),
+    "lstm": (2.2, 3.0),
+    "sfm": (5.0, 5.0),
+    "transformer": (6.0, 6.0),
 }
+# Models whose products are those of every step: their share of the processor's peak is printed.
+OF_EVERY_STEP = ("alstm", "gru", "hist", "lstm")
 
 
 class Data:
@@ -140,6 +148,35 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+def measure_peak() -> float:
+    """Multiplications and additions a second in products of large float32 matrices."""
+    size = 2048
+    a, b = torch.randn(2, size, size).unbind()
+    layer = torch.nn.Linear(size, size, bias=False)
+    of_onednn, x = to_mkldnn(layer), a.to_mkldnn()
+
+    def seconds(task: Callable[[], Any]) -> float:
+        times = []
+        for _ in range(7):
+            began = time.perf_counter()
+            task()
+            times.append(time.perf_counter() - began)
+        return min(times)
+
+    with torch.inference_mode():
+        fastest = min(seconds(lambda: a @ b), seconds(lambda: of_onednn(x)))
+    return 2 * size**3 / fastest
+
+
+def operations_a_row(name: str, module: torch.nn.Module, n_steps: int) -> float | None:
+    """Multiplications and additions of a window's forward pass in layers that read every step."""
+    if name not in OF_EVERY_STEP:
+        return None
+    layers = ("rnn.", "net.", "att_net.")
+    weights = [w for key, w in module.named_parameters() if key.startswith(layers) and w.ndim == 2]
+    return 2 * n_steps * sum(weight.numel() for weight in weights)
+
+
 def measure(pair: Pair, variants: list[str], arguments: argparse.Namespace) -> None:
     """Time one model and print its rows."""
     n_windows, small = arguments.windows, min(arguments.windows, 2 * pair.batch_size)
@@ -163,6 +200,8 @@ def measure(pair: Pair, variants: list[str], arguments: argparse.Namespace) -> N
             apart.append(f"{variant} {np.abs(predicted - reference).max():.1e}")
     seconds = timed(tasks, arguments)
 
+    module = pair.fit(1, lr=1e-30)().module_
+    operations = operations_a_row(pair.name, module, pair.data.X.shape[1])
     tasks = {"qlib": pair.qlib_epoch(n_windows)}
     pair.qlib_epoch(small)()
     for variant in variants:
@@ -174,8 +213,10 @@ def measure(pair: Pair, variants: list[str], arguments: argparse.Namespace) -> N
         if model:
             train_seconds["compiled"] = model.history_["dur"].tolist()[1:]
 
-    report(f"{pair.name} train", train_seconds, n_rows, n_by_qlib, train_target)
-    report(f"{pair.name} predict", seconds, n_rows, n_rows, predict_target)
+    of_peak = operations and operations / arguments.peak
+    rows = (n_rows, n_by_qlib)
+    report(f"{pair.name} train", train_seconds, rows, train_target, of_peak and 3 * of_peak)
+    report(f"{pair.name} predict", seconds, (n_rows, n_rows), predict_target, of_peak)
     print(f"  farthest from qlib's predictions, whose spread is {reference.std():.1e}: ", end="")
     print(", ".join(apart) + "\n", flush=True)
 
@@ -207,19 +248,28 @@ def timed(tasks: dict[str, Callable], arguments: argparse.Namespace) -> dict[str
 
 
 def report(
-    what: str, seconds: dict[str, list[float]], n_rows: int, n_by_qlib: int, target: float
+    what: str,
+    seconds: dict[str, list[float]],
+    rows: tuple[int, int],
+    target: float,
+    of_peak: float | None,
 ) -> None:
-    """Print rates of one kind of task, and how many times qlib's they are."""
+    """Print rates of one kind of task, how many times qlib's they are, and their share of the peak.
+
+    ``rows`` are skattn's and qlib's; ``of_peak`` is what a row a second takes of the peak.
+    """
+    n_rows, n_by_qlib = rows
     qlib = [n_by_qlib / value for value in seconds["qlib"]]
     for variant, values in seconds.items():
         rates = qlib if variant == "qlib" else [n_rows / value for value in values]
+        times = [a / b for a, b in zip(rates, qlib, strict=True)]
         line = f"{what:20} {variant:9} {n_by_qlib if variant == 'qlib' else n_rows:7}"
         line += f" {median(rates):10,.0f}"
-        if variant != "qlib":
-            line += f" {median([a / b for a, b in zip(rates, qlib, strict=True)]):9.2f}"
-        if variant == "skattn":
-            line += f" {target:7.1f}"
-        print(line)
+        line += f" {median(times):9.2f}" if variant != "qlib" else f" {'':9}"
+        line += f" {target:7.1f}" if variant == "skattn" else f" {'':7}"
+        if of_peak and variant in ("qlib", "skattn"):
+            line += f" {of_peak * median(rates):8.0%}"
+        print(line.rstrip())
         what = ""
 
 
@@ -253,7 +303,11 @@ def main() -> None:
         f"{arguments.windows} windows of 60 x 6 ({', '.join(BY_DAY)}: {len(data.X)} of {n_days} "
         f"days), float32; seed 0; {arguments.repeats} interleaved runs\n"
     )
-    print(f"{'':20} {'':9} {'rows':>7} {'rows/s':>10} {'x qlib':>9} {'target':>7}", flush=True)
+    arguments.peak = measure_peak()
+    print(f"products of large matrices: {arguments.peak / 1e9:.0f} GFLOP/s")
+    print(f"recurrent layers: {compiled_recurrences().reason}\n")
+    head = f"{'':20} {'':9} {'rows':>7} {'rows/s':>10} {'x qlib':>9} {'target':>7} {'of peak':>8}"
+    print(head, flush=True)
     for name in arguments.models.split(","):
         with temporary_folder() as folder:
             measure(Pair(name, data, arguments, Path(folder)), variants, arguments)
