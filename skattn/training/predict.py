@@ -143,6 +143,7 @@ def _by_day(net: SequenceNet, samples: Samples, function: Function) -> dict[str,
     def run(rows: np.ndarray) -> dict[str, np.ndarray]:
         inputs, _ = batches.batch_of([rows])
         check_finite(inputs["x"][0].numpy(), samples.X, rows, "X")
+        # A day is computed alone, whatever other days there are: its products need no padding.
         with torch.inference_mode():
             results = function(**{k: v.to(net.device) for k, v in inputs.items()})
             return {name: _to_numpy(values[0]) for name, values in results.items()}

@@ -361,6 +361,7 @@ def test_a_healthy_doctor(site):
     assert {"torch", "scikit-learn", "numpy"} <= set(found["versions"])
     assert found["devices"][0].startswith("cpu")
     assert found["threads"]["torch"] >= 1
+    assert found["recurrent layers"].startswith(("compiled, by numba ", "torch's own: "))
     assert found["plugins"] == [
         {"distribution": "skattn", "version": skattn.__version__, "models": BUILTIN}
     ]
