@@ -122,7 +122,7 @@ def test_an_engine_that_is_absent_names_its_extra(monkeypatch, capsys, engine, p
     assert "Traceback" not in error
 
 
-@pytest.mark.parametrize("script", ["look_inside.py", "quickstart.py", "what_matters.py"])
+@pytest.mark.parametrize("script", ["look_inside.py", "quickstart.py"])
 def test_the_traceback_of_an_absent_package_names_the_extra(script):
     (line,) = [
         each

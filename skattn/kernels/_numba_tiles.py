@@ -175,11 +175,14 @@ def from_tiles(tiles, out):
 
 @numba.njit(**OPTIONS)
 def tanh(x):
-    """Hyperbolic tangent as a quotient of polynomials: 2e-7 from the true value at most."""
+    """Hyperbolic tangent as a quotient of polynomials, 3e-7 from the truth at most; 1 from 9 on.
+
+    Saturated units have gradients of exactly zero then, as torch's have.
+    """
     bound = f32(7.90531110763549805)
-    x = bound if x > bound else x
-    x = -bound if x < -bound else x
-    s = x * x
+    y = bound if x > bound else x
+    y = -bound if y < -bound else y
+    s = y * y
     p = f32(-2.76076847742355e-16)
     p = p * s + f32(2.00018790482477e-13)
     p = p * s + f32(-8.60467152213735e-11)
@@ -191,7 +194,9 @@ def tanh(x):
     q = q * s + f32(1.18534705686654e-04)
     q = q * s + f32(2.26843463243900e-03)
     q = q * s + f32(4.89352518554385e-03)
-    return x * p / q
+    y = y * p / q
+    y = ONE if x > f32(9) else y
+    return -ONE if x < -f32(9) else y
 
 
 @numba.njit(**OPTIONS)

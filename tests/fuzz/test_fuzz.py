@@ -47,6 +47,15 @@ MARKED = [
 UNMAKEABLE = (TypeError, ValueError, KeyError, AttributeError, NotImplementedError, ArithmeticError)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_once():
+    """Compile the recurrent layers before anything is timed."""
+    for rnn in ("gru", "lstm"):
+        skattn.make_model("alstm", rnn=rnn, hidden_size=4, max_epochs=1).fit(
+            cube(), cube()[:, -1, 0]
+        )
+
+
 class Timeout(BaseException):
     """A case took too long."""
 
