@@ -11,10 +11,10 @@ import numpy as np
 from skattn.kernels._numba_tiles import (
     ONE,
     OPTIONS,
-    add_products,
+    add_outer,
+    add_product,
     add_sums,
     f32,
-    multiply,
     sigmoid_in_place,
     tanh,
 )
@@ -60,9 +60,11 @@ def forward(x, w_ih, w_hh, b_ih, b_hh, units, keep):
         before = start
         for t in range(n_steps):
             gate, m = gates[i, t if keep else 0], from_state[i, t if keep else 0]
-            multiply(w_ih, x[i, t], gate, False)
-            multiply(w_hh[: 2 * size], before, gate[: 2 * size], True)
-            multiply(w_hh[2 * size :], before, m, False)
+            gate[:] = f32(0)
+            add_product(w_ih, x[i, t], gate)
+            add_product(w_hh[: 2 * size], before, gate[: 2 * size])
+            m[:] = f32(0)
+            add_product(w_hh[2 * size :], before, m)
             sigmoid_in_place(gate[:units], bias)
             sigmoid_in_place(gate[size : size + units], bias[size:])
             states[i, t, units:] = f32(0)
@@ -137,13 +139,15 @@ def backward(x, w_ih, w_hh, states, gates, from_state, grad, grad_last, units, o
                 _of_update(d, before[j], n, z, d_gates[2 * size + j])
                 _times(d_gates[j], r, d_gates[3 * size + j])
                 _times(d, z, direct[j])
-            add_products(of_input, x[i, t], d_ih)
+            add_outer(of_input, x[i, t], d_ih)
             add_sums(d_gates, d_b)
             if of_inputs:
-                multiply(to_input, of_input, d_x[i, t], False)
+                d_x[i, t][:] = f32(0)
+                add_product(to_input, of_input, d_x[i, t])
             if t:
-                add_products(of_state, before, d_hh)
-                multiply(to_state, of_state, through, False)
+                add_outer(of_state, before, d_hh)
+                through[:] = f32(0)
+                add_product(to_state, of_state, through)
     in_order = np.concatenate((d_ih[size:], d_ih[:size]))
     return (
         d_x,

@@ -11,10 +11,10 @@ import numpy as np
 from skattn.kernels._numba_tiles import (
     ONE,
     OPTIONS,
-    add_products,
+    add_outer,
+    add_product,
     add_sums,
     f32,
-    multiply,
     sigmoid_in_place,
     tanh,
     tanh_in_place,
@@ -55,8 +55,9 @@ def forward(x, w_ih, w_hh, b_ih, b_hh, units, keep):
         before, cell_before = start, start
         for t in range(n_steps):
             gate, cell = gates[n, t if keep else 0], cells[n, t if keep else t % 2]
-            multiply(w_ih, x[n, t], gate, False)
-            multiply(w_hh, before, gate, True)
+            gate[:] = f32(0)
+            add_product(w_ih, x[n, t], gate)
+            add_product(w_hh, before, gate)
             sigmoid_in_place(gate[:units], bias)
             sigmoid_in_place(gate[size : size + units], bias[size:])
             tanh_in_place(gate[g0 : g0 + units], bias[g0:])
@@ -133,11 +134,13 @@ def backward(x, w_ih, w_hh, states, gates, cells, grad, grad_last, grad_cell, un
                 _of_gate(d_cell[j], cell_before[j], f, d_gates[size + j])
                 _of_new(d_cell[j], i, g, d_gates[2 * size + j])
                 _forget(f, d_cell[j])
-            add_products(d_gates, x[n, t], d_ih)
+            add_outer(d_gates, x[n, t], d_ih)
             add_sums(d_gates, d_b)
             if of_inputs:
-                multiply(to_input, d_gates, d_x[n, t], False)
+                d_x[n, t][:] = f32(0)
+                add_product(to_input, d_gates, d_x[n, t])
             if t:
-                add_products(d_gates, before, d_hh)
-                multiply(to_state, d_gates, through, False)
+                add_outer(d_gates, before, d_hh)
+                through[:] = f32(0)
+                add_product(to_state, d_gates, through)
     return d_x, d_ih, d_hh, d_b, d_b.copy()

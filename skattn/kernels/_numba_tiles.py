@@ -52,18 +52,14 @@ def _add_four(out, k, a, b, c, d):
     out[k + 3] += d
 
 
-def _make_multiply(lanes):
+def _make_add_product(lanes):
     n_lanes = u64(lanes)  # a constant for the compiler
 
-    @numba.njit(**OPTIONS)
-    def multiply_of_lanes(w, x, out, add):
+    def add_product_of_lanes(w, x, out):
         xs, outs = x.reshape(-1), out.reshape(-1)
         for j in range(0, w.shape[0], 4):
             o0 = u64(j) * n_lanes
             o1, o2, o3 = o0 + n_lanes, o0 + u64(2) * n_lanes, o0 + u64(3) * n_lanes
-            if not add:
-                for b in range(u64(4) * n_lanes):
-                    outs[o0 + b] = f32(0)
             for k in range(0, w.shape[1], 4):
                 x0 = u64(k) * n_lanes
                 x1, x2, x3 = x0 + n_lanes, x0 + u64(2) * n_lanes, x0 + u64(3) * n_lanes
@@ -78,14 +74,16 @@ def _make_multiply(lanes):
                     outs[o2 + b] = outs[o2 + b] + c0 * p + c1 * q + c2 * r + c3 * s
                     outs[o3 + b] = outs[o3 + b] + d0 * p + d1 * q + d2 * r + d3 * s
 
-    return multiply_of_lanes
+    add_product_of_lanes.__qualname__ = (
+        f"add_product_{lanes}"  # a file of its own among the stored ones
+    )
+    return numba.njit(**OPTIONS)(add_product_of_lanes)
 
 
-def _make_add_products(lanes):
+def _make_add_outer(lanes):
     n_lanes = u64(lanes)  # a constant for the compiler
 
-    @numba.njit(**OPTIONS | {"fastmath": {"contract", "reassoc"}})
-    def add_products_of_lanes(g, x, out):
+    def add_outer_of_lanes(g, x, out):
         gs, xs = g.reshape(-1), x.reshape(-1)
         zero = f32(0)
         for j in range(0, out.shape[0], 4):
@@ -110,29 +108,32 @@ def _make_add_products(lanes):
                 _add_four(out[j + 2], k, c0, c1, c2, c3)
                 _add_four(out[j + 3], k, d0, d1, d2, d3)
 
-    return add_products_of_lanes
+    add_outer_of_lanes.__qualname__ = (
+        f"add_outer_{lanes}"  # a file of its own among the stored ones
+    )
+    return numba.njit(**OPTIONS | {"fastmath": {"contract", "reassoc"}})(add_outer_of_lanes)
 
 
-_multiply, _multiply_few = _make_multiply(LANES), _make_multiply(FEW)
-_add_products, _add_products_few = _make_add_products(LANES), _make_add_products(FEW)
+_add_product, _add_product_few = _make_add_product(LANES), _make_add_product(FEW)
+_add_outer, _add_outer_few = _make_add_outer(LANES), _make_add_outer(FEW)
 
 
 @numba.njit(**OPTIONS)
-def multiply(w, x, out, add):
-    """``out = w @ x``, or with add ``out += w @ x``, for x of a tile."""
+def add_product(w, x, out):
+    """``out += w @ x`` for x of a tile."""
     if x.shape[1] == LANES:
-        _multiply(w, x, out, add)
+        _add_product(w, x, out)
     else:
-        _multiply_few(w, x, out, add)
+        _add_product_few(w, x, out)
 
 
 @numba.njit(**OPTIONS)
-def add_products(g, x, out):
+def add_outer(g, x, out):
     """``out += g @ x.T`` for two tiles."""
     if x.shape[1] == LANES:
-        _add_products(g, x, out)
+        _add_outer(g, x, out)
     else:
-        _add_products_few(g, x, out)
+        _add_outer_few(g, x, out)
 
 
 @numba.njit(**OPTIONS | {"fastmath": {"contract", "reassoc"}})
@@ -174,29 +175,43 @@ def from_tiles(tiles, out):
 
 
 @numba.njit(**OPTIONS)
-def tanh(x):
-    """Hyperbolic tangent as a quotient of polynomials, 3e-7 from the truth at most; 1 from 9 on.
+def exp(x):
+    """Exponential function, as exact as float32: a polynomial, times a power of 2 by its bits."""
+    x = f32(88) if x > f32(88) else x
+    x = f32(-87) if x < f32(-87) else x
+    # Adding so large a number rounds to whole numbers, which stand in the last bits then.
+    shifted = x * f32(1.44269504) + f32(12582912)
+    n = shifted - f32(12582912)
+    r = x - n * f32(0.693359375) + n * f32(2.12194440e-4)
+    p = f32(1.9875691500e-4)
+    p = p * r + f32(1.3981999507e-3)
+    p = p * r + f32(8.3334519073e-3)
+    p = p * r + f32(4.1665795894e-2)
+    p = p * r + f32(1.6666665459e-1)
+    p = p * r + f32(5.0000001201e-1)
+    p = p * r * r + r + ONE
+    power = (f32(shifted).view(np.int32) << np.int32(23)) + np.int32(0x3F800000)
+    return p * np.int32(power).view(np.float32)
 
-    Saturated units have gradients of exactly zero then, as torch's have.
-    """
-    bound = f32(7.90531110763549805)
-    y = bound if x > bound else x
-    y = -bound if y < -bound else y
-    s = y * y
-    p = f32(-2.76076847742355e-16)
-    p = p * s + f32(2.00018790482477e-13)
-    p = p * s + f32(-8.60467152213735e-11)
-    p = p * s + f32(5.12229709037114e-08)
-    p = p * s + f32(1.48572235717979e-05)
-    p = p * s + f32(6.37261928875436e-04)
-    p = p * s + f32(4.89352455891786e-03)
-    q = f32(1.19825839466702e-06)
-    q = q * s + f32(1.18534705686654e-04)
-    q = q * s + f32(2.26843463243900e-03)
-    q = q * s + f32(4.89352518554385e-03)
-    y = y * p / q
-    y = ONE if x > f32(9) else y
-    return -ONE if x < -f32(9) else y
+
+@numba.njit(**OPTIONS)
+def sigmoid(x):
+    """Logistic function."""
+    return ONE / (ONE + exp(-x))
+
+
+@numba.njit(**OPTIONS)
+def tanh(x):
+    """Hyperbolic tangent: a polynomial near 0, where the difference below would lose its digits."""
+    s = x * x
+    p = f32(-5.70498872745e-3)
+    p = p * s + f32(2.06390887954e-2)
+    p = p * s + f32(-5.37397155531e-2)
+    p = p * s + f32(1.33314422036e-1)
+    p = p * s + f32(-3.33332819422e-1)
+    near = x + x * s * p
+    far = ONE - f32(2) / (ONE + exp(f32(2) * x))
+    return near if s < f32(0.390625) else far
 
 
 @numba.njit(**OPTIONS)
@@ -205,7 +220,7 @@ def sigmoid_in_place(gates, bias):
     for j in range(len(gates)):
         row, b = gates[j], bias[j]
         for k in range(row.size):
-            row[k] = f32(0.5) * tanh(f32(0.5) * (row[k] + b)) + f32(0.5)
+            row[k] = sigmoid(row[k] + b)
 
 
 @numba.njit(**OPTIONS)

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import warnings
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 
 import numpy as np
@@ -21,7 +22,7 @@ from torch import nn
 
 from skattn.kernels import PositionIndependent, by_rows, compiled_recurrences, make_rnn, time_major
 
-pytest.importorskip("numba")
+Dispatcher = pytest.importorskip("numba.core.dispatcher").Dispatcher
 
 TORCHS = {"gru": nn.GRU, "lstm": nn.LSTM}
 UNITS = pytest.mark.parametrize("unit", sorted(TORCHS))
@@ -254,7 +255,7 @@ def test_saturated_units_have_no_gradient(unit):
             weight.data *= 1e4
     x = torch.randn(6, 10, 2) * 10
     found, expected = (run(rnn, x, 0)["weight_ih_l0"] for rnn in (ours, theirs))
-    assert (found[expected == 0] == 0).all()
+    assert np.abs(found[expected == 0]).max(initial=0) < 1e-30
 
 
 @UNITS
@@ -336,6 +337,22 @@ def test_nothing_is_stored_where_nothing_can_be():
     """
     printed = run_script(script + textwrap.indent(FIT, "    "))
     assert "['gru', 'lstm']" in printed
+
+
+@pytest.mark.parametrize("module", ["gru", "lstm", "tiles"])
+def test_stored_code_is_the_code_of_one_signature(module):
+    # Processes that compile at once may mix up the stored code of several signatures.
+    for unit in TORCHS:
+        for n_rows in (5, 70, 300):
+            run(make_rnn(unit, 3, 4, 2), torch.randn(5, n_rows, 3), 0)
+    module = import_module(f"skattn.kernels._numba_{module}")
+    compiled = {
+        value._cache._impl.filename_base: value
+        for value in vars(module).values()
+        if isinstance(value, Dispatcher)
+    }
+    assert len(compiled) == sum(isinstance(value, Dispatcher) for value in vars(module).values())
+    assert {name for name, value in compiled.items() if len(value.signatures) > 1} == set()
 
 
 def test_importing_and_listing_import_no_numba():

@@ -181,8 +181,9 @@ def test_published_checkpoints_predict_the_same(make_theirs, checkpoint):
     load_weights(module, path)
     with torch.no_grad():
         expected = theirs(flat_windows(x))
-        # The GRU's predictions reach 60: there 1e-5 is three steps of float32, hence relative, too.
-        close = {"rtol": TOLERANCE, "atol": TOLERANCE}
+        # The GRU's predictions reach 78: they are sums of terms so large, rounded in another order.
+        scale = max(1.0, float(expected.abs().max()) / 10)
+        close = {"rtol": TOLERANCE, "atol": TOLERANCE * scale}
         assert_allclose(regressor.predict(x.numpy()), expected, **close)
         assert_allclose(module(x), expected, **close)
 
