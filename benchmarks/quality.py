@@ -1,22 +1,21 @@
-"""Scores of skattn's models and qlib's, each trained in its own code on the same arrays.
+"""Whether the models are worth more than gradient boosting: Chinese A-shares, tested from 2022.
 
-    python benchmarks/quality.py [--models alstm,hist,...] [--stocks 128] [--seeds 3] [--jobs 2]
-                                 [--train-days N --valid-days N --test-days N --max-epochs N]
-                                 [--json FILE] [--resume] [--ohlcv FILE --sectors FILE]
+    python benchmarks/quality.py [--stocks 300] [--seeds 3] [--models gru,lstm] [--inputs factors]
+                                 [--jobs 2] [--ohlcv FILE] [--folder DIR]
 
-Daily prices of US large caps: 2010-2014 train, 2015 validates, 2016 tests; the last two days of
-each are left out, whose labels reach into the next. Alpha360 windows (vwap = typical price), a
-robust z-score of the training years. The label is close[t+2] / close[t+1] - 1, ranked within the
-day for training and validation as by qlib's CSRankNorm, raw for the test.
+Models are trained on days up to 2021-06, LightGBM and qlib's loops are stopped early by the rest of
+2021, and all of them predict the days from 2022-01 to the end. The label is close[t+2] / close[t+1]
+- 1, ranked within the day for training; days whose labels reach into the next part are left out.
 
-So that qlib's loops are through within half an hour, training and validation are of days spread
-evenly over their years, whole cross-sections each, and epochs are few: see BUDGET. Both sides get
-the same days, parameters (those of qlib's workflows) and number of epochs, and both keep the best
-epoch's weights. With 128 stocks a number of days is a number of full batches: qlib leaves out those
-that are not full, in training and in validation.
+Inputs are those of the recipe (``skattn.recipes``: "factors" and "prices", whose mean is the
+recipe's signal), the twenty features of Alpha158 in qlib's workflows, and Alpha360. All of skattn's
+models are trained as the recipe says. LightGBM and ridge get all features of Alpha158, or Alpha360,
+as qlib's workflows process them, and also the recipe's ranked factors. qlib's own code trains on
+the twenty features, for as many epochs at most as ``QLIB_EPOCHS`` says.
 
-Each fit is a job of its own on one thread, and its row of the JSON file is reproducible from its
-seed. Progress goes to stderr, the tables to stdout.
+Each fit is a job on one thread whose predictions are stored in the folder: runs that were
+interrupted go on, and a run with the same settings prints the same table. The table goes to stdout,
+progress to stderr.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from multiprocessing import get_context
@@ -35,366 +34,301 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from _qlib_models import MODELS, Frames, make_qlib, make_regressor, predict, read_concepts
-from _qlib_models import temporary_folder as temporary
-from _report import US_EQUITIES, describe_machine
+from _report import CN_EQUITIES, describe_machine
+from _signals import Days, boost, in_days, ranked, read_label, read_prices, score, summary
+from sklearn.pipeline import make_pipeline
 
-from skattn import from_long
-from skattn.labels import make_label
-from skattn.metrics import signal_report
-from skattn.panel import WindowArray
-from skattn.preprocessing import Alpha360, RobustZScore
+import skattn
+from skattn.compose import CrossSectionalTarget, LearntConcepts
+from skattn.preprocessing import (
+    Alpha158,
+    Alpha360,
+    CorrelationClusters,
+    CrossSectionalScaler,
+    RobustZScore,
+    RollingWindow,
+    scale_within_days,
+)
+from skattn.recipes import make_signal_model
 
-YEARS = {"train": ("2010", "2014"), "valid": ("2015", "2015"), "test": ("2016", "2016")}
-METRICS = ("ic", "icir", "rank_ic", "rank_icir")
-BASELINES = ("ridge", "lightgbm")
-
-
-class Budget(NamedTuple):
-    """How much of the data a model is trained on, and for how many epochs at most."""
-
-    train_days: int
-    valid_days: int
-    max_epochs: int
-
-
-# Days of 128 stocks fill batches: 25 of them 4 of 800 rows or 2 of 1,600, 16 of them 1 of 2,048.
-BUDGET = {
-    "alstm": Budget(125, 50, 6),
-    "gru": Budget(125, 50, 6),
-    "hist": Budget(125, 50, 6),
-    "lstm": Budget(125, 50, 6),
-    "sfm": Budget(75, 25, 5),
-    "transformer": Budget(64, 16, 3),
-    "ridge": Budget(125, 50, 0),
-    "lightgbm": Budget(125, 50, 1000),
-}
-
-
-class Segment(NamedTuple):
-    """Rows of some days, in order of time."""
-
-    X: WindowArray
-    y: pd.Series
-
-
-class Market:
-    """Windows and labels of all days; segments are taken from it."""
-
-    def __init__(self, path: Path, n_stocks: int) -> None:
-        table = from_long(pd.read_parquet(path)).sort_index()
-        label = make_label(table)
-        table = table[table.index.get_level_values("datetime") >= "2009-09-01"]
-        stocks = pick_stocks(table.index, n_stocks)
-        table = table[table.index.get_level_values("instrument").isin(stocks)]
-        windows = Alpha360(vwap="typical").fit_transform(table)
-        label = label[windows.index]
-        years = windows.index.get_level_values("datetime").year
-        first, last = map(int, YEARS["train"])
-        scaler = RobustZScore().fit(windows[(first <= years) & (years <= last)])
-        self.n_stocks = len(stocks)
-        self.windows, self.label = scaler.transform(windows), label
-
-    def segment(self, name: str, n_days: int | None = None) -> Segment:
-        """Take days spread evenly over a segment's years, or all; rows with a label."""
-        days = self.label.index.get_level_values("datetime")
-        first, last = map(int, YEARS[name])
-        known = days[(first <= days.year) & (days.year <= last)].unique()[:-2]
-        if n_days is not None and n_days < len(known):
-            known = known[np.linspace(0, len(known) - 1, n_days).round().astype(int)]
-        rows = days.isin(known) & self.label.notna().to_numpy()
-        y = self.label[rows]
-        if name != "test":
-            y = (y.groupby(level="datetime").rank(pct=True) - 0.5) * 3.46
-        return Segment(self.windows[rows], y)
-
-
-def pick_stocks(index: pd.MultiIndex, n_stocks: int) -> pd.Index:
-    """Pick the stocks with the most days; of those that have as many, at random from seed 0."""
-    n_days = index.get_level_values("instrument").value_counts().sort_index()
-    n_days = n_days.sample(frac=1, random_state=0).sort_values(ascending=False, kind="stable")
-    return n_days.index[:n_stocks]
-
-
-@cache
-def load_market(path: Path, n_stocks: int) -> Market:
-    return Market(path, n_stocks)
+FIRST_DAY, TRAIN_UNTIL, TEST_FROM = "2019-07-24", "2021-06-30", "2022-01-01"
+REACH = 2
+BUILT_IN = ("gru", "lstm", "alstm", "transformer", "hist", "sfm")
+INPUTS = ("factors", "prices", "twenty", "alpha360")
+BOOSTING = {"lightgbm": ("alpha158", "alpha360", "factors"), "ridge": ("alpha158", "alpha360")}
+# LightGBM's learning rates in qlib's workflows.
+RATES = {"alpha158": 0.2, "alpha360": 0.0421, "factors": 0.2}
+QLIB = ("gru", "lstm", "alstm", "hist")
+QLIB_EPOCHS = 5
+# float32 would take most of the hour.
+BF16 = ("transformer",)
+REFERENCES = ("lightgbm alpha158", "lightgbm alpha360")
 
 
 class Job(NamedTuple):
     """One fit."""
 
     model: str
-    side: str
+    inputs: str
     seed: int
-    budget: Budget
-    arguments: argparse.Namespace
+    path: str
+    n_stocks: int
 
     @property
-    def key(self) -> str:
-        """Name of its row in the JSON file."""
-        return f"{self.model}/{self.side}/{self.seed}"
+    def name(self) -> str:
+        return f"{self.model} {self.inputs}"
 
-    @property
-    def settings(self) -> dict[str, Any]:
-        """What its scores depend on, beside the versions."""
-        a = self.arguments
-        return {
-            **self.budget._asdict(),
-            "stocks": a.stocks,
-            "test_days": a.test_days,
-            "device": a.device,
-            "ohlcv": a.ohlcv.name,
-        }
+    def file(self, folder: Path) -> Path:
+        return folder / f"{self.name.replace(' ', '~')}~{self.seed}~{self.n_stocks}.npz"
+
+
+@cache
+def market(path: str, n_stocks: int) -> tuple[pd.DataFrame, pd.Series, Days]:
+    """Prices and labels of all rows, and the days of the three parts."""
+    ohlcv = read_prices(Path(path), n_stocks)
+    label = read_label(ohlcv)
+    days = ohlcv.index.unique("datetime").sort_values()
+    days = days[days >= FIRST_DAY]
+    train = days[days <= TRAIN_UNTIL][:-REACH]
+    valid = days[(days > TRAIN_UNTIL) & (days < TEST_FROM)][:-REACH]
+    return ohlcv, label, Days(train, valid, days[days >= TEST_FROM])
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Train, predict the test days and score them."""
-    torch.set_num_threads(job.arguments.threads)
-    market = load_market(job.arguments.ohlcv, job.arguments.stocks)
-    train = market.segment("train", job.budget.train_days)
-    valid = market.segment("valid", job.budget.valid_days)
-    test = market.segment("test", job.arguments.test_days)
+    """Train on the training days and predict the test days."""
+    warnings.filterwarnings("ignore")
+    torch.set_num_threads(1)
     began = time.perf_counter()
-    predicted, n_epochs, best_epoch = FITS[job.side](job, train, valid, test)
-    seconds = time.perf_counter() - began
-    scores = signal_report(test.y, predicted)
-    return {
-        **{metric: float(scores[metric]) for metric in METRICS},
-        "epochs": n_epochs,
-        "best_epoch": best_epoch,
-        "train_rows": len(train.y),
-        "valid_rows": len(valid.y),
-        "test_rows": len(test.y),
-        "scored_days": int(scores["days"]),
-        "seconds": seconds,
-        "settings": job.settings,
-    }
+    if job.model in BOOSTING:
+        predicted = fit_boosting(job)
+    elif job.model.startswith("qlib-"):
+        predicted = fit_qlib(job)
+    else:
+        predicted = fit_skattn(job)
+    return {"predicted": predicted.astype(np.float32), "seconds": time.perf_counter() - began}
 
 
-def skattn_regressor(job: Job) -> Any:
-    return make_regressor(
-        job.model,
-        read_concepts(job.arguments.sectors),
-        max_epochs=job.budget.max_epochs,
-        random_state=job.seed,
-        device=job.arguments.device,
+def make_pipeline_of(job: Job) -> Any:
+    """The recipe's model, on the recipe's inputs or on others."""
+    name, *with_concepts = job.model.split("+")
+    given = {"precision": "bf16"} if name in BF16 else {}
+    views = job.inputs if job.inputs in ("factors", "prices") else "prices"
+    model = make_signal_model(
+        name, views=views, n_seeds=1, random_state=job.seed, device="cpu", **given
     )
+    if job.inputs == "twenty":
+        features = Alpha158(columns=Alpha158.SELECTED20, vwap="typical")
+        windows = RollingWindow(20, fill_method="ffill+bfill")
+        model = make_pipeline(features, RobustZScore(), windows, model[-1])
+    elif job.inputs == "alpha360":
+        model = make_pipeline(Alpha360(vwap="typical"), RobustZScore(), model[-1])
+    return LearntConcepts(model, CorrelationClusters()) if with_concepts else model
 
 
-def fit_skattn(job: Job, train: Segment, valid: Segment, test: Segment) -> tuple:
-    """Train and predict with skattn."""
-    model = skattn_regressor(job).fit(train.X, train.y, X_val=valid.X, y_val=valid.y)
-    score = model.history_[model.monitor]
-    best = score.idxmin() if model.monitor == "valid_loss" else score.idxmax()
-    return model.predict(test.X), model.n_iter_, int(best)
+def fit_skattn(job: Job) -> np.ndarray:
+    ohlcv, label, days = market(job.path, job.n_stocks)
+    train = in_days(ohlcv, days.train)
+    model = make_pipeline_of(job).fit(ohlcv[train], label[train])
+    # The days between are context for the first test days.
+    later = ohlcv[ohlcv.index.get_level_values("datetime") > TRAIN_UNTIL]
+    predicted = pd.Series(model.predict(later), later.index)
+    return predicted[in_days(predicted, days.test)].to_numpy()
 
 
-def fit_qlib(job: Job, train: Segment, valid: Segment, test: Segment) -> tuple:
-    """Train and predict with qlib's own fit and predict."""
-    segments = {"train": train, "valid": valid, "test": test}
-    frames = Frames({k: (np.asarray(s.X), s.y.to_numpy(), s.y.index) for k, s in segments.items()})
-    with temporary() as folder:
-        model = make_qlib(
-            job.model,
-            skattn_regressor(job),
-            seed=job.seed,
-            folder=Path(folder),
-            device=job.arguments.device,
-        )
-        if job.model != "hist" and min(len(train.y), len(valid.y)) < model.batch_size:
-            raise ValueError(
-                f"qlib leaves out batches that are not full: {job.model} needs days with at least "
-                f"{model.batch_size} rows for training and for validation."
-            )
-        found: dict[str, list] = {}
-        model.fit(frames, evals_result=found, save_path=f"{folder}/best.pt")
-        predicted = predict(job.model, model, frames)
-    return predicted, len(found["valid"]), 1 + int(np.argmax(found["valid"]))
+@cache
+def flat_features(path: str, n_stocks: int, inputs: str) -> pd.DataFrame:
+    ohlcv, _, _ = market(path, n_stocks)
+    if inputs == "alpha360":
+        return Alpha360(vwap="typical", layout="columns").fit_transform(ohlcv)
+    table = Alpha158(vwap="typical").fit_transform(ohlcv)
+    return CrossSectionalScaler("rank").fit_transform(table) if inputs == "factors" else table
 
 
-def fit_baseline(job: Job, train: Segment, valid: Segment, test: Segment) -> tuple:
-    """Train and predict with a model of flat windows."""
-    flat = [np.asarray(s.X).reshape(len(s.y), -1) for s in (train, valid, test)]
-    if job.model == "ridge":
-        from sklearn.linear_model import Ridge
-
-        models = [Ridge(alpha=10.0**k).fit(flat[0], train.y) for k in range(1, 7)]
-        losses = [np.mean((valid.y - model.predict(flat[1])) ** 2) for model in models]
-        return models[int(np.argmin(losses))].predict(flat[2]), 0, 0
-    import lightgbm
-
-    # As in qlib's workflow_config_lightgbm_Alpha360.yaml, whose penalties are for 500,000 rows.
-    parameters = {
-        "objective": "mse",
-        "colsample_bytree": 0.8879,
-        "learning_rate": 0.0421,
-        "subsample": 0.8789,
-        "lambda_l1": 205.6999 * len(train.y) / 500_000,
-        "lambda_l2": 580.9768 * len(train.y) / 500_000,
-        "max_depth": 8,
-        "num_leaves": 210,
-        "num_threads": job.arguments.threads,
-        "seed": job.seed,
-        "verbosity": -1,
-    }
-    known = lightgbm.Dataset(flat[0], train.y)
-    held_out = lightgbm.Dataset(flat[1], valid.y, reference=known)
-    stop = lightgbm.early_stopping(50, verbose=False)
-    model = lightgbm.train(
-        parameters, known, job.budget.max_epochs, valid_sets=[held_out], callbacks=[stop]
-    )
-    return model.predict(flat[2]), model.current_iteration(), model.best_iteration
+def ranked_label(label: pd.Series) -> pd.Series:
+    day = pd.factorize(label.index.get_level_values("datetime"))[0]
+    return pd.Series(scale_within_days(label.to_numpy(), day, "rank"), label.index)
 
 
-FITS: dict[str, Callable[..., tuple]] = {
-    "skattn": fit_skattn,
-    "qlib": fit_qlib,
-    "baseline": fit_baseline,
-}
+def fit_boosting(job: Job) -> np.ndarray:
+    _, label, days = market(job.path, job.n_stocks)
+    table = flat_features(job.path, job.n_stocks, job.inputs)
+    known = label.notna().to_numpy()
+    train, valid = (in_days(label, part) & known for part in days[:2])
+    y = ranked_label(label)
+    scaler = RobustZScore().fit(table[train])
+    X = [
+        scaler.transform(table[part]).to_numpy(np.float32)
+        for part in (train, valid, in_days(label, days.test))
+    ]
+    rate = RATES[job.inputs]
+    return boost(job.model, X[0], y[train], X[1], y[valid], X[2], seed=job.seed, rate=rate)[0]
+
+
+def fit_qlib(job: Job) -> np.ndarray:
+    """Train and predict with qlib's own ``fit`` and ``predict``, with qlib's defaults."""
+    from _qlib_models import Frames, make_qlib, predict, temporary_folder
+
+    ohlcv, label, days = market(job.path, job.n_stocks)
+    name = job.model.removeprefix("qlib-")
+    table = Alpha158(columns=Alpha158.SELECTED20, vwap="typical").fit_transform(ohlcv)
+    table = RobustZScore().fit(table[in_days(table, days.train)]).transform(table)
+    windows = RollingWindow(20, fill_method="ffill+bfill").fit_transform(table)
+    y = ranked_label(label)
+    known = label.notna().to_numpy()
+    parts = {}
+    for part, chosen, needs in zip(("train", "valid", "test"), days, (1, 1, 0), strict=True):
+        rows = in_days(label, chosen) & (known if needs else True)
+        parts[part] = (np.asarray(windows[rows]), y[rows].fillna(0.0).to_numpy(), y.index[rows])
+    concepts = None
+    if name == "hist":
+        train = in_days(ohlcv, days.train)
+        found = CorrelationClusters().fit(ohlcv[train]).concepts_
+        stocks = ohlcv.index.unique("instrument").sort_values()
+        concepts = pd.get_dummies(found).reindex(stocks, fill_value=0).astype(np.float32)
+    given = {"concepts": concepts} if name == "hist" else {}
+    ours = skattn.make_model(name, max_epochs=QLIB_EPOCHS, **given)
+    with temporary_folder() as folder:
+        frames = Frames(parts)
+        model = make_qlib(name, ours, seed=job.seed, folder=Path(folder), n_features=20)
+        model.fit(frames, evals_result={}, save_path=f"{folder}/best.pt")
+        return predict(name, model, frames)
 
 
 def make_jobs(arguments: argparse.Namespace) -> list[Job]:
-    """All the fits, the longest first, so that none is alone at the end."""
+    """All fits: boosting first, then seed by seed, so that an interrupted run says something."""
     jobs = []
-    for model in sorted(arguments.models, key=list(reversed(BUDGET)).index):
-        budget = BUDGET[model]
-        given = {field: getattr(arguments, field) for field in Budget._fields}
-        if model in BASELINES:
-            del given["max_epochs"]
-        budget = budget._replace(**{k: v for k, v in given.items() if v is not None})
-        sides = ("baseline",) if model in BASELINES else ("qlib", "skattn")
-        for side in sides:
-            n_seeds = 1 if model == "ridge" else arguments.seeds
-            jobs += [Job(model, side, seed, budget, arguments) for seed in range(n_seeds)]
+    where = (str(arguments.ohlcv), arguments.stocks)
+    for seed in range(arguments.seeds):
+        for model, inputs in BOOSTING.items():
+            if model == "lightgbm" or seed == 0:
+                jobs += [Job(model, each, seed, *where) for each in inputs]
+    for seed in range(arguments.seeds):
+        for inputs in arguments.inputs:
+            jobs += [Job(model, inputs, seed, *where) for model in arguments.models]
+        jobs += [Job(f"qlib-{model}", "twenty", seed, *where) for model in arguments.qlib]
     return jobs
 
 
-def tables(jobs: list[Job], results: dict[str, dict]) -> str:
-    """Lay out scores and differences as Markdown."""
-    groups: dict[tuple[str, str], list[dict]] = {}
-    for job in jobs:
-        groups.setdefault((job.model, job.side), []).append(results[job.key])
-    lines = [
-        "| model | code | IC | ICIR | rank IC | rank ICIR | days x stocks trained on "
-        "| epochs (best) | s a fit |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
-    order = [*MODELS, *BASELINES]
-    for (model, side), rows in sorted(groups.items(), key=lambda item: order.index(item[0][0])):
-        scores = [spread([row[metric] for row in rows]) for metric in METRICS]
-        epochs = ", ".join(f"{row['epochs']} ({row['best_epoch']})" for row in rows)
-        days = rows[0]["settings"]["train_days"]
-        trained = f"{days} x {rows[0]['train_rows'] / days:.0f}"
-        seconds = f"{np.mean([row['seconds'] for row in rows]):.0f}"
-        cells = [model, side, *scores, trained, epochs, seconds]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [
-        "",
-        "skattn less qlib, in units of its standard error, sqrt((s1^2 + s2^2) / seeds):",
-        "",
-        "| model | IC | ICIR | rank IC | rank ICIR |",
-        "|---|---|---|---|---|",
-    ]
-    for model in (m for m in MODELS if (m, "qlib") in groups and (m, "skattn") in groups):
-        sides = [groups[model, side] for side in ("skattn", "qlib")]
-        cells = [apart(*([row[metric] for row in rows] for rows in sides)) for metric in METRICS]
-        lines.append("| " + " | ".join([model, *cells]) + " |")
-    return "\n".join(lines)
-
-
-def spread(values: list[float]) -> str:
-    if len(values) < 2:
-        return f"{values[0]:.4f}"
-    return f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
-
-
-def apart(ours: list[float], theirs: list[float]) -> str:
-    difference = np.mean(ours) - np.mean(theirs)
-    if len(ours) < 2:
-        return f"{difference:+.4f} (one seed)"
-    error = np.sqrt((np.var(ours, ddof=1) + np.var(theirs, ddof=1)) / len(ours))
-    return f"{difference / error:+.2f} ({difference:+.4f})"
-
-
-def read_results(arguments: argparse.Namespace, jobs: list[Job]) -> dict[str, dict]:
-    """Read those of an interrupted run that were made with the same settings."""
-    if not (arguments.resume and arguments.json.exists()):
-        return {}
-    held = json.loads(arguments.json.read_text())["results"]
-    settings = {job.key: job.settings for job in jobs}
-    return {k: row for k, row in held.items() if row["settings"] == settings.get(k)}
-
-
-def write_results(arguments: argparse.Namespace, results: dict[str, dict]) -> None:
-    content = {"machine": describe_machine("pyqlib", "lightgbm"), "results": results}
-    fresh = arguments.json.with_suffix(".tmp")
-    fresh.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    fresh.replace(arguments.json)
-
-
-def run_all(jobs: list[Job], results: dict[str, dict], arguments: argparse.Namespace) -> None:
-    """Run the jobs that have no result yet, some at a time."""
-    waiting = [job for job in jobs if job.key not in results]
+def run_all(jobs: list[Job], arguments: argparse.Namespace) -> None:
+    """Run the jobs that have no file yet, some at a time; report those that fail."""
+    folder = arguments.folder
+    waiting = [job for job in jobs if not job.file(folder).exists()]
     began = time.perf_counter()
     with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
         running = {pool.submit(run, job): job for job in waiting}
         for done in as_completed(running):
-            key = running[done].key
-            if done.exception() is not None:
-                pool.shutdown(cancel_futures=True)
-                raise RuntimeError(
-                    f"{key} failed; --resume goes on from here"
-                ) from done.exception()
-            results[key] = row = done.result()
-            write_results(arguments, results)
-            print(
-                f"{time.perf_counter() - began:6.0f} s  {key:22} IC {row['ic']:+.4f}  rank IC "
-                f"{row['rank_ic']:+.4f}  best epoch {row['best_epoch']} of {row['epochs']}  "
-                f"{row['seconds']:.0f} s",
-                file=sys.stderr,
-                flush=True,
-            )
+            job = running[done]
+            say = f"{time.perf_counter() - began:6.0f} s  {job.name:28} seed {job.seed}  "
+            if (error := done.exception()) is not None:
+                say += f"failed: {type(error).__name__}: {error}"
+            else:
+                found = done.result()
+                fresh = job.file(folder).with_suffix(".part.npz")
+                np.savez(fresh, **found)
+                fresh.replace(job.file(folder))
+                say += f"{found['seconds']:.0f} s"
+            print(say, file=sys.stderr, flush=True)
+
+
+class Signals:
+    """The stored predictions of the jobs, as signals."""
+
+    def __init__(self, jobs: list[Job], folder: Path) -> None:
+        _, label, days = market(jobs[0].path, jobs[0].n_stocks)
+        self.label = label[in_days(label, days.test)]
+        self.found: dict[str, list[pd.Series]] = {}
+        self.seconds: dict[str, float] = {}
+        for job in jobs:
+            if job.file(folder).exists():
+                stored = np.load(job.file(folder))
+                signal = pd.Series(stored["predicted"].astype(np.float64), self.label.index)
+                self.found.setdefault(job.name, []).append(signal)
+                spent = self.seconds.get(job.name, 0.0)
+                self.seconds[job.name] = spent + float(stored["seconds"])
+        for model in {job.model for job in jobs}:
+            views = [self.found.get(f"{model} {view}", []) for view in ("factors", "prices")]
+            if all(views) and model not in BOOSTING:
+                pairs = zip(*views, strict=False)
+                self.found[f"{model} recipe"] = [(one + other) / 2 for one, other in pairs]
+        for inputs in ("recipe", *INPUTS):
+            names = [f"{model} {inputs}" for model in BUILT_IN]
+            if all(name in self.found for name in names):
+                each = [ranked(mean(self.found[name])) for name in names]
+                self.found[f"average {inputs}"] = [mean(each)]
+
+
+def mean(signals: list[pd.Series]) -> pd.Series:
+    return sum(signals[1:], signals[0]) / len(signals)
+
+
+def tables(signals: Signals) -> str:
+    """Lay out the scores as Markdown, each against the better of the two LightGBMs."""
+    scores = {name: score(signals.label, mean(each)) for name, each in signals.found.items()}
+    there = [name for name in REFERENCES if name in scores]
+    best = max(there, key=lambda name: scores[name].rank_ic.mean())
+    head = (
+        "| signal | rank IC of each seed | rank IC | rank ICIR | IC | ICIR | long-short a year "
+        "| after costs | turnover a day | rank IC less LightGBM | t | s a fit |"
+    )
+    lines = [f"Differences are to {best}.", "", head, "|" + "---|" * 12]
+    for inputs in ("recipe", *INPUTS, "alpha158"):
+        for name in sorted(scores, key=lambda name: -scores[name].rank_ic.mean()):
+            if name.rpartition(" ")[2] != inputs:
+                continue
+            each = [score(signals.label, one).rank_ic.mean() for one in signals.found[name]]
+            found = summary(scores[name], scores[best])
+            cells = [
+                name,
+                ", ".join(f"{value:.4f}" for value in each) if len(each) > 1 else "",
+                *(f"{found[key]:.4f}" for key in ("rank_ic",)),
+                f"{found['rank_icir']:.3f}",
+                f"{found['ic']:.4f}",
+                f"{found['icir']:.3f}",
+                f"{found['long_short']:+.3f}",
+                f"{found['net']:+.3f}",
+                f"{found['turnover']:.2f}",
+                "" if name == best else f"{found['diff']:+.4f}",
+                "" if name == best else f"{found['t']:+.2f}",
+                f"{signals.seconds[name] / len(each):.0f}" if name in signals.seconds else "",
+            ]
+            lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", default=",".join(BUDGET), help="comma-separated")
-    parser.add_argument("--stocks", type=int, default=128)
+    parser.add_argument("--ohlcv", type=Path, default=CN_EQUITIES, help="long parquet file")
+    parser.add_argument("--stocks", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--models", help="comma-separated; default: all registered")
+    parser.add_argument("--inputs", default=",".join(INPUTS))
+    parser.add_argument("--qlib", default=",".join(QLIB), help="models of qlib's own code, or none")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time")
-    parser.add_argument("--threads", type=int, default=1, help="threads of a fit")
-    parser.add_argument("--train-days", type=int, help="in place of BUDGET's, for all models")
-    parser.add_argument("--valid-days", type=int)
-    parser.add_argument("--test-days", type=int, help="default: all")
-    parser.add_argument("--max-epochs", type=int)
-    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
-    parser.add_argument("--json", type=Path, default=Path(__file__).parent / "results/quality.json")
-    parser.add_argument("--resume", action="store_true", help="keep what the JSON file has")
-    parser.add_argument("--ohlcv", type=Path, default=US_EQUITIES, help="long parquet file")
-    parser.add_argument("--sectors", type=Path, default=US_EQUITIES.with_name("us_sectors.csv"))
+    parser.add_argument("--folder", type=Path, default=Path("quality-signals"))
     arguments = parser.parse_args()
-    arguments.models = arguments.models.split(",")
-    torch.set_num_threads(arguments.threads)
+    registered = [*BUILT_IN, *(name for name in skattn.list_models() if name not in BUILT_IN)]
+    chosen = arguments.models.split(",") if arguments.models else [*registered, "hist+concepts"]
+    arguments.models = chosen
+    arguments.inputs = arguments.inputs.split(",")
+    arguments.qlib = [name for name in arguments.qlib.split(",") if name != "none"]
+    arguments.folder.mkdir(parents=True, exist_ok=True)
     began = time.perf_counter()
     jobs = make_jobs(arguments)
-    results = read_results(arguments, jobs)
-    n_held = len(results)
-    run_all(jobs, results, arguments)
-    n_days, n_rows = (
-        max(results[job.key][k] for job in jobs) for k in ("scored_days", "test_rows")
-    )
-    print(describe_machine("pyqlib", "lightgbm") + f", {arguments.jobs} fits at a time")
+    n_held = sum(job.file(arguments.folder).exists() for job in jobs)
+    run_all(jobs, arguments)
+    _, label, days = market(str(arguments.ohlcv), arguments.stocks)
+    print(describe_machine("lightgbm", "pyqlib"))
     print(
-        f"{arguments.stocks} stocks; tested on {n_days} days of 2016, "
-        f"{n_rows} rows; seeds 0 to {arguments.seeds - 1}, mean ± standard deviation; "
-        f"{len(jobs) - n_held} fits in {time.perf_counter() - began:.0f} s"
-        + (f", {n_held} read from {arguments.json.name}" if n_held else "")
-        + "\n"
+        f"{label.index.unique('instrument').size} stocks; trained on {len(days.train)} days to "
+        f"{days.train[-1].date()}, stopped by {len(days.valid)} days to {days.valid[-1].date()}, "
+        f"tested on {len(days.test)} days from {days.test[0].date()} to {days.test[-1].date()}; "
+        f"seeds 0 to {arguments.seeds - 1}; {len(jobs) - n_held} fits in "
+        f"{time.perf_counter() - began:.0f} s, {arguments.jobs} at a time on one thread each, "
+        f"{n_held} from the folder"
     )
-    print(tables(jobs, results))
+    print(tables(Signals(jobs, arguments.folder)))
 
 
 if __name__ == "__main__":

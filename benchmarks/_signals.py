@@ -1,0 +1,133 @@
+"""What the benchmarks of signals share: prices, labels, features, boosting, scores.
+
+The daily score of a signal is kept, so that signals are compared day by day.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline, make_pipeline
+
+from skattn import from_long, make_label
+from skattn.metrics import newey_west_error, signal_report, usual_lags
+from skattn.preprocessing import (
+    Alpha158,
+    Alpha360,
+    CrossSectionalScaler,
+    RobustZScore,
+    RollingWindow,
+)
+
+FIELDS = ("open", "high", "low", "close", "volume")
+# Prices are not adjusted: a larger move than the exchange allows is a split or a dividend.
+LARGEST_MOVE = 0.22
+COST = 0.001  # of the value traded
+DAYS_PER_YEAR = 252
+
+
+def read_prices(path: Path, n_stocks: int, until: str | None = None) -> pd.DataFrame:
+    """Read the prices of some stocks, evenly out of the sorted list; drop days after ``until``."""
+    ohlcv = from_long(path)
+    if missing := [name for name in FIELDS if name not in ohlcv.columns]:
+        has = ", ".join(map(str, ohlcv.columns))
+        raise SystemExit(f"{path} lacks the columns {', '.join(missing)}; it has {has}.")
+    ohlcv = ohlcv[[*FIELDS]]
+    if until is not None:
+        ohlcv = ohlcv[ohlcv.index.get_level_values("datetime") <= until]
+    stocks = ohlcv.index.unique("instrument").sort_values()
+    chosen = stocks[np.linspace(0, len(stocks) - 1, min(n_stocks, len(stocks))).round().astype(int)]
+    return ohlcv[ohlcv.index.isin(chosen, level="instrument")].sort_index()
+
+
+def read_label(ohlcv: pd.DataFrame) -> pd.Series:
+    """Make the label, the return from tomorrow's close to the next, without splits."""
+    label = make_label(ohlcv)
+    return label.where(label.abs() < LARGEST_MOVE)
+
+
+class Days(NamedTuple):
+    """Trading days of a fold: training, early stopping, test; the reach of labels lies between."""
+
+    train: pd.DatetimeIndex
+    valid: pd.DatetimeIndex
+    test: pd.DatetimeIndex
+
+
+def in_days(rows: Any, days: pd.DatetimeIndex) -> np.ndarray:
+    """Which rows lie on some days."""
+    return rows.index.get_level_values("datetime").isin(days)
+
+
+def ranked(signal: pd.Series) -> pd.Series:
+    """Rank a signal within its days, from 0 to 1."""
+    return signal.groupby(level="datetime").rank(pct=True)
+
+
+class Score(NamedTuple):
+    """Daily figures of a signal."""
+
+    rank_ic: pd.Series
+    ic: pd.Series
+    long_short: pd.Series
+    turnover: pd.Series
+
+
+def score(label: pd.Series, signal: pd.Series, quantile: float = 0.2) -> Score:
+    """Score a signal by day.
+
+    Turnover is the value traded from one day's portfolio to the next as a share of the capital,
+    which is 1 long and 1 short: 4 replaces all stocks of both sides.
+    """
+    daily = signal_report(label, signal, by="day")
+    place = ranked(signal).unstack("instrument")
+    weights = 0.0 * place.fillna(0.0)
+    for side, chosen in ((1.0, place > 1 - quantile), (-1.0, place <= quantile)):
+        weights += side * chosen.div(chosen.sum(axis=1).clip(lower=1), axis=0)
+    turnover = weights.diff().abs().sum(axis=1)
+    turnover.iloc[0] = weights.iloc[0].abs().sum()
+    return Score(daily["rank_ic"], daily["ic"], daily["long_short"], turnover)
+
+
+def summary(mine: Score, other: Score | None = None) -> dict[str, float]:
+    """Means of a score, and the t-value of the difference to another's rank IC."""
+    net = mine.long_short - COST * mine.turnover.reindex(mine.long_short.index)
+    found = {
+        "rank_ic": mine.rank_ic.mean(),
+        "rank_icir": mine.rank_ic.mean() / mine.rank_ic.std(),
+        "ic": mine.ic.mean(),
+        "icir": mine.ic.mean() / mine.ic.std(),
+        "long_short": DAYS_PER_YEAR * mine.long_short.mean(),
+        "net": DAYS_PER_YEAR * net.mean(),
+        "turnover": mine.turnover.mean(),
+    }
+    if other is not None:
+        difference = (mine.rank_ic - other.rank_ic).dropna().to_numpy()
+        error = newey_west_error(difference, usual_lags(len(difference)))
+        found |= {"diff": difference.mean(), "t": difference.mean() / error if error else np.nan}
+    return {name: float(value) for name, value in found.items()}
+
+
+def day_scaled(names: Any = None, method: str = "zscore", vwap: str = "typical") -> list:
+    """Features of Alpha158, scaled within the day; missing values are the day's middle."""
+    return [
+        Alpha158(columns=names, vwap=vwap),
+        CrossSectionalScaler(method),
+        RobustZScore(),
+    ]
+
+
+def windowed(length: int, features: BaseEstimator | Pipeline) -> Pipeline:
+    """Windows of a table of features."""
+    return make_pipeline(features, RollingWindow(length, fill_method="ffill+bfill"))
+
+
+def flat(name: str) -> Pipeline:
+    """The features that boosting and ridge get, as qlib's workflows process them."""
+    if name == "alpha158":
+        return make_pipeline(Alpha158(vwap="typical"), RobustZScore())
+    return make_pipeline(Alpha360(vwap="typical", layout="columns"), RobustZScore())

@@ -1,0 +1,169 @@
+"""An ensemble of models over two views of prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sklearn.ensemble import VotingRegressor
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from skorch.callbacks import LRScheduler
+
+from skattn.compose import CrossSectionalTarget
+from skattn.parameters import check_value, shown
+from skattn.plugins import make_model
+from skattn.preprocessing import (
+    Alpha158,
+    Alpha360,
+    CrossSectionalScaler,
+    RobustZScore,
+    RollingWindow,
+)
+
+#: Training parameters of the recipe. The learning rate falls to 0 along a half cosine.
+TRAINING = {"lr": 1e-3, "batch_size": 800, "max_epochs": 3, "weight_decay": 1e-4}
+# Statistics of Alpha158 that read volume.
+OF_VOLUME = ("CORR", "CORD", "VMA", "VSTD", "WVMA", "VSUMP", "VSUMN", "VSUMD")
+MAX_SEEDS = 1_000
+MAX_SEED = 2**32 - 1
+
+
+def _factors(volume: bool) -> list[Any]:
+    """All features of Alpha158, ranked within the day, over 10 days."""
+    return [
+        Alpha158(vwap="typical", exclude=() if volume else OF_VOLUME),
+        CrossSectionalScaler("rank"),
+        # A stock without a value stands in the middle of the day.
+        SimpleImputer(strategy="constant", fill_value=0.0).set_output(transform="pandas"),
+        RollingWindow(10, fill_method="ffill+bfill"),
+    ]
+
+
+def _prices(volume: bool) -> list[Any]:
+    """Prices and volume of 20 days, relative to today's."""
+    fields = None if volume else ("close", "open", "high", "low", "vwap")
+    return [Alpha360(fields, length=20, vwap="typical"), RobustZScore()]
+
+
+VIEWS: dict[str, Callable[[bool], list[Any]]] = {"factors": _factors, "prices": _prices}
+
+
+def make_signal_model(
+    models: str | Sequence[str] = "gru",
+    *,
+    views: str | Sequence[str] = ("factors", "prices"),
+    n_seeds: int = 3,
+    volume: bool = True,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    **params: Any,
+) -> Pipeline | VotingRegressor:
+    """Make a model from prices to a signal that is trained as won out of sample.
+
+    Parameters
+    ----------
+    models : str or sequence of str, default="gru"
+        Names of models, as :func:`skattn.list_models` lists them. Several models vote.
+    views : {"factors", "prices"} or sequence of them, default=("factors", "prices")
+        What the models look at. Each view has models of its own, and the views vote.
+
+        - "factors": all features of :class:`~skattn.preprocessing.Alpha158`, ranked within the
+          day, over 10 days;
+        - "prices": :class:`~skattn.preprocessing.Alpha360` over 20 days, scaled by the training
+          days.
+    n_seeds : int, default=3
+        Number of fits of each model and view, which differ by their seed and vote.
+    volume : bool, default=True
+        Whether the prices have a column "volume". False leaves out what needs volume.
+    random_state : int, default=0
+        Seed of the first fit; the others have the next numbers.
+    n_jobs : int, default=None
+        Number of seeds and models of a view that are trained at a time, in processes. None means 1
+        unless in a ``joblib.parallel_config`` context. The signal does not depend on ``n_jobs``.
+    **params : object
+        Parameters of the models, such as ``device`` or ``max_epochs``, in place of the recipe's.
+        With ``callbacks``, the learning rate has no schedule but theirs.
+
+    Returns
+    -------
+    model : Pipeline or VotingRegressor
+        Not fitted. ``fit`` and ``predict`` take a table of prices with a (datetime, instrument)
+        index and the columns open, high, low, close and volume. The label may be any return; it is
+        ranked within the day for training. The order of predictions within a day is the signal.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A model or view is unknown or named twice, a parameter is unknown to one of the models, or
+        another parameter is out of range.
+
+    See Also
+    --------
+    walk_forward_signal : The out-of-sample signal of this model, in one call.
+
+    Notes
+    -----
+    The recipe has no validation days: after 3 epochs with a falling learning rate the models are
+    better than where early stopping ends on some months, and the months are for training. The
+    epochs are for two years of 300 stocks, that is about 500 steps of 800 rows. For a smaller
+    market raise ``max_epochs``, so that there are about as many steps.
+
+    "prices" gives the higher rank IC and trades more; "factors" trades less. Where costs are high,
+    ``views="factors"`` keeps more.
+
+    Averages of models are fair, because all of them are trained on ranks.
+
+    Examples
+    --------
+    >>> from skattn import make_label
+    >>> from skattn.datasets import make_market
+    >>> from skattn.recipes import make_signal_model
+    >>> ohlcv = make_market(n_stocks=20, n_days=100, random_state=0).ohlcv
+    >>> model = make_signal_model("gru", n_seeds=1, hidden_size=8)
+    >>> model.fit(ohlcv, make_label(ohlcv)).predict(ohlcv).shape == (len(ohlcv),)
+    True
+    """
+    names = _read_names("models", models)
+    chosen = _read_names("views", views, allowed=list(VIEWS))
+    n_seeds = check_value("n_seeds", n_seeds, "int", at_least=1, at_most=MAX_SEEDS)
+    volume = check_value("volume", volume, "bool")
+    first = check_value(
+        "random_state", random_state, "int", at_least=0, at_most=MAX_SEED - n_seeds + 1
+    )
+    training = {**TRAINING, "early_stopping": False, **params}
+    pipelines = []
+    for view in chosen:
+        voters = [
+            (f"{name}-{seed}", _make_regressor(name, seed, training))
+            for name in names
+            for seed in range(first, first + n_seeds)
+        ]
+        vote = voters[0][1] if len(voters) == 1 else VotingRegressor(voters, n_jobs=n_jobs)
+        pipelines.append(make_pipeline(*VIEWS[view](volume), CrossSectionalTarget(vote)))
+    if len(pipelines) == 1:
+        return pipelines[0]
+    return VotingRegressor([*zip(chosen, pipelines, strict=True)])
+
+
+def _make_regressor(name: str, seed: int, training: dict[str, Any]) -> Any:
+    model = make_model(name, **training).set_params(random_state=seed)
+    if training.get("callbacks") is None:
+        # Whatever the number of epochs is, the learning rate falls until the last one.
+        model.set_params(
+            callbacks=[LRScheduler("CosineAnnealingLR", T_max=model.max_epochs)],
+        )
+    return model
+
+
+def _read_names(parameter: str, given: Any, allowed: Sequence[str] | None = None) -> list[str]:
+    names = [given] if isinstance(given, str) else given
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise TypeError(
+            f"{parameter} must be a name or a sequence of names; got {shown(given)}."
+        )
+    if not names or len({*names}) < len(names):
+        raise ValueError(f"{parameter} must name each one once, at least one; got {shown(given)}.")
+    if unknown := [name for name in names if allowed is not None and name not in allowed]:
+        raise ValueError(f"{parameter} must be of {shown(list(allowed or ()))}; got {shown(unknown[0])}.")
+    return [*names]
