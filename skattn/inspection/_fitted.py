@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.base import SequenceRegressor
-from skattn.compose import CrossSectionalTarget
+from skattn.compose import CrossSectionalTarget, LearntConcepts
 from skattn.parameters import shown
 from skattn.plugins import get_model, list_installed
 from skattn.training import seeded
@@ -89,7 +89,8 @@ def _inner(estimator: Any) -> Any:
         )
     if isinstance(estimator, Pipeline):
         return estimator[-1]
-    return estimator.regressor_ if isinstance(estimator, CrossSectionalTarget) else None
+    is_wrapper = isinstance(estimator, (CrossSectionalTarget, LearntConcepts))
+    return estimator.regressor_ if is_wrapper else None
 
 
 def no_attention(model: SequenceRegressor) -> ValueError:
