@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 from sklearn.base import clone
@@ -77,7 +77,7 @@ class LearntConcepts(RegressorWrapper):
     """
 
     clusters: Any = parameter(None, positional=True)
-    _routed = ("fit", "predict", "score")
+    _routed: ClassVar[tuple[str, ...]] = ("fit", "predict", "score")
 
     @with_callbacks
     def fit(self, X: pd.DataFrame, y: Any, **fit_params: Any) -> LearntConcepts:

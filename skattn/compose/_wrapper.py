@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, is_regressor
@@ -30,7 +30,7 @@ class RegressorWrapper(
 
     regressor: Any = parameter(MISSING, positional=True)
     # Methods whose parameters are routed to the method of the same name of the regressor.
-    _routed = ("fit", "predict")
+    _routed: ClassVar[tuple[str, ...]] = ("fit", "predict")
 
     def _regressor_to_train(self) -> Any:
         """Check the regressor; clone it, with its ``warm_start=True`` as the last fit left it."""
