@@ -117,8 +117,8 @@ class CorrelationClusters(DeclaredParameters, BaseEstimator):
         if n_stocks < 2 * n_clusters:
             warn_user(
                 f"{n_stocks} of {ranks.shape[1]} stocks have min_days={min_days} daily returns: "
-                f"CorrelationClusters makes {n_stocks // 2} clusters and not "
-                f"n_clusters={n_clusters}, so that a cluster has two stocks on average."
+                f"CorrelationClusters takes n_clusters={n_stocks // 2} in place of "
+                f"{n_clusters}, so that a cluster has two stocks on average."
             )
             n_clusters = n_stocks // 2
         # A stock that never moved, and stocks of other times, have no correlation.

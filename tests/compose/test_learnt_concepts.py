@@ -187,7 +187,7 @@ def test_clusters_of_the_users_own(market):
 
 
 def test_default_clusters(market):
-    with pytest.warns(UserWarning, match="CorrelationClusters makes 6 clusters"):
+    with pytest.warns(UserWarning, match="CorrelationClusters takes n_clusters=6"):
         model = LearntConcepts(Recorder()).fit(market.ohlcv, market.label)
     assert model.clusters_.get_params() == CorrelationClusters().get_params()
     assert model.regressor_.concepts.nunique() == 6

@@ -180,11 +180,13 @@ def test_hist_takes_the_result_as_it_is():
 
 def test_few_stocks_get_fewer_clusters_and_a_warning():
     table, _ = planted(sizes=(4, 3, 3))
-    with pytest.warns(UserWarning, match=r"10 of 10 stocks .* makes 5 .* not n_clusters=20") as w:
+    with pytest.warns(
+        UserWarning, match=r"10 of 10 stocks .* takes n_clusters=5 in place of 20"
+    ) as w:
         found = CorrelationClusters().fit(table).concepts_
     assert w[0].filename == __file__
     assert found.nunique() == 5
-    with pytest.warns(UserWarning, match="makes 1 clusters"):
+    with pytest.warns(UserWarning, match="takes n_clusters=1 in place"):
         found = CorrelationClusters().fit(planted(sizes=(1, 1))[0]).concepts_
     assert found.tolist() == ["cluster 0", "cluster 0"]
     with warnings.catch_warnings():
