@@ -54,6 +54,14 @@ def us_equities() -> pd.DataFrame:
     return pd.read_parquet(path)
 
 
+@pytest.fixture(scope="session")
+def us_sectors() -> pd.Series:
+    path = SHARED / "us_sectors.csv"
+    if not path.exists():
+        pytest.skip(f"no sectors at {path}")
+    return pd.read_csv(path, index_col="instrument")["sector"]
+
+
 @pytest.fixture
 def windows():
     """Windows (N, T, F), labels that the third last step tells, and their index."""

@@ -19,6 +19,7 @@ from skattn.parameters import parameters_of
 from skattn.preprocessing import (
     Alpha158,
     Alpha360,
+    CorrelationClusters,
     CrossSectionalScaler,
     RobustZScore,
     RollingWindow,
@@ -189,6 +190,11 @@ def test_statistics_and_weights_learn_from_the_training_days_alone(cut, seed):
     )
     np.testing.assert_array_equal(one[-1].center_, two[-1].center_)
     np.testing.assert_array_equal(one[-1].scale_, two[-1].scale_)
+    one, two = (
+        CorrelationClusters(2, min_days=10).fit(table[on_or_before(table, day)]).concepts_
+        for table in (MARKET.ohlcv, perturbed(day, seed))
+    )
+    pd.testing.assert_series_equal(one, two)
 
 
 @settings(max_examples=12, deadline=None)

@@ -5,33 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, RegressorMixin, is_regressor
-from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import RegressorTags, Tags, get_tags
-from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping
-from sklearn.utils.validation import check_is_fitted
+from sklearn.callback import with_callbacks
+from sklearn.utils import Tags
 
 from skattn.compose._routing import is_named, known_predict_params, route
 from skattn.compose._scaled_label import scale_label
 from skattn.compose._unlabelled import drop_unlabelled, without_weightless
-from skattn.compose._warm_start import regressor_to_train
+from skattn.compose._wrapper import RegressorWrapper
 from skattn.metrics import rank_ic_score
 from skattn.panel import align_y, days_of, instruments_of
-from skattn.parameters import (
-    MISSING,
-    DeclaredParameters,
-    check_lengths,
-    check_numbers,
-    parameter,
-    shown,
-)
+from skattn.parameters import check_lengths, check_numbers, parameter
 from skattn.preprocessing import METHODS
-from skattn.utils import PanelRegressorTags, takes_unlabelled, warm_start_parameter
+from skattn.utils import takes_unlabelled
 
 
-class CrossSectionalTarget(
-    DeclaredParameters, CallbackSupportMixin, MetaEstimatorMixin, RegressorMixin, BaseEstimator
-):
+class CrossSectionalTarget(RegressorWrapper):
     """Train a regressor on the label scaled within each day.
 
     A model that compares stocks cannot predict the move of the whole market on a day. Scaling the
@@ -111,7 +99,6 @@ class CrossSectionalTarget(
     True
     """
 
-    regressor: Any = parameter(MISSING, positional=True)
     method: str | None = parameter("rank", one_of=METHODS, positional=True)
 
     @with_callbacks
@@ -144,19 +131,11 @@ class CrossSectionalTarget(
             rows.
         """
         method = self._checked_parameters()["method"]
-        if (
-            isinstance(self.regressor, type)
-            or not hasattr(self.regressor, "__sklearn_tags__")
-            or not is_regressor(self.regressor)
-        ):
-            raise TypeError(
-                f"regressor must be a scikit-learn regressor; got {shown(self.regressor)}."
-            )
+        regressor = self._regressor_to_train()
         if y is None:
             raise ValueError(
                 "CrossSectionalTarget requires y to be passed, but the target y is None."
             )
-        regressor = regressor_to_train(self.regressor, getattr(self, "regressor_", None))
         takes_all = takes_unlabelled(regressor)
         label = scale_label(X, without_weightless(y, fit_params), days, method)
         for name, y_val in fit_params.items():
@@ -174,39 +153,8 @@ class CrossSectionalTarget(
             trained_X, label, fit_params = drop_unlabelled(regressor, X, label, given)
             days = fit_params.pop("days")
         params = route(self, "fit", fit_params, days)
-        context = self._init_callback_context(max_subtasks=1)
-        context.call_on_fit_task_begin(estimator=self, X=X, y=y)
-        task = context.subcontext(task_name="fit-regressor")
-        with task.propagate_callback_context(regressor):
-            task.call_on_fit_task_begin(estimator=self, X=X, y=y)
-            regressor.fit(trained_X, label, **params)
-            task.call_on_fit_task_end(estimator=self, X=X, y=y)
-        self.regressor_ = regressor
-        for name in ("n_features_in_", "feature_names_in_"):
-            self.__dict__.pop(name, None)
-            if hasattr(regressor, name):
-                setattr(self, name, getattr(regressor, name))
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        self._train(regressor, (trained_X, label), (X, y), params)
         return self
-
-    def predict(self, X: Any, **predict_params: Any) -> np.ndarray:
-        """Predict with the trained regressor.
-
-        Parameters
-        ----------
-        X : array-like of n_samples rows
-            Input of the regressor.
-        **predict_params : object
-            Parameters of the regressor's ``predict``.
-
-        Returns
-        -------
-        y_pred : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions on the scale of the scaled label. Only their order within a day is
-            meaningful.
-        """
-        check_is_fitted(self)
-        return self.regressor_.predict(X, **route(self, "predict", predict_params))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None, *, days: Any = None) -> float:
         """Return the mean daily rank information coefficient of the predictions, not R².
@@ -249,38 +197,8 @@ class CrossSectionalTarget(
             known = np.zeros(len(y), dtype="datetime64[D]")
         return rank_ic_score(check_numbers("y", y, several=True), predicted, days=known)
 
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Return the routing to the regressor; this estimator itself can request ``days``.
-
-        Returns
-        -------
-        routing : MetadataRouter
-        """
-        methods = MethodMapping().add(caller="fit", callee="fit")
-        methods.add(caller="predict", callee="predict")
-        router = MetadataRouter(owner=self).add_self_request(self)
-        return router.add(regressor=self.regressor, method_mapping=methods)
-
-    def __skattn_warm_start__(self) -> str | None:
-        name = warm_start_parameter(self.regressor)
-        return None if name is None else f"regressor__{name}"
-
-    def _sk_visual_block_(self) -> Any:
-        """Show the regressor that was fitted in diagrams, as scikit-learn's searches do."""
-        from sklearn.utils._repr_html.estimator import _VisualBlock
-
-        name = "regressor_" if hasattr(self, "regressor_") else "regressor"
-        inner = getattr(self, name)
-        names = [f"{name}: {type(inner).__name__}"]
-        return _VisualBlock("parallel", [inner], names=names, name_details=[str(inner)])
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
-        inner = get_tags(self.regressor)
-        tags.input_tags = inner.input_tags
-        tags.target_tags.multi_output = inner.target_tags.multi_output
-        regressor_tags = inner.regressor_tags or RegressorTags()
-        tags.regressor_tags = PanelRegressorTags(
-            poor_score=regressor_tags.poor_score, takes_unlabelled=True
-        )
+        # Labels may be missing: fit drops rows that the regressor cannot take.
+        tags.regressor_tags.takes_unlabelled = True
         return tags

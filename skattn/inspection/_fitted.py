@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skattn.base import SequenceRegressor
-from skattn.compose import CrossSectionalTarget
+from skattn.compose import CrossSectionalTarget, LearntConcepts
 from skattn.parameters import shown
 from skattn.plugins import get_model, list_installed
 from skattn.training import seeded
@@ -20,7 +20,7 @@ def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor
 
     Parameters
     ----------
-    estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
+    estimator : skattn regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
         Fitted estimator. A pipeline must end in a skattn regressor. From a search, the best
         estimator is taken.
     X : input of the estimator's ``predict``, or None
@@ -48,14 +48,14 @@ def fitted_model(estimator: Any, X: Any, caller: str) -> tuple[SequenceRegressor
     if not isinstance(model, SequenceRegressor):
         raise TypeError(
             f"{caller} needs as estimator a fitted skattn regressor, a Pipeline that ends in a "
-            f"skattn regressor, or a search or CrossSectionalTarget over either; got "
-            f"{shown(estimator)}."
+            f"skattn regressor, or a search, CrossSectionalTarget or LearntConcepts over either; "
+            f"got {shown(estimator)}."
         )
     return model, X if X is None else before_last_step(estimator, X)
 
 
 def last_step(estimator: Any) -> Any:
-    """Find the estimator that predicts, inside of pipelines, searches and CrossSectionalTarget.
+    """Find the estimator that predicts, inside of pipelines, searches and wrappers.
 
     Raises
     ------
@@ -89,7 +89,8 @@ def _inner(estimator: Any) -> Any:
         )
     if isinstance(estimator, Pipeline):
         return estimator[-1]
-    return estimator.regressor_ if isinstance(estimator, CrossSectionalTarget) else None
+    is_wrapper = isinstance(estimator, (CrossSectionalTarget, LearntConcepts))
+    return estimator.regressor_ if is_wrapper else None
 
 
 def no_attention(model: SequenceRegressor) -> ValueError:

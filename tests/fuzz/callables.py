@@ -28,6 +28,7 @@ from fuzz.data import (
     market,
     series,
     small_gru,
+    small_hist,
     stock_names,
     stocks,
     table,
@@ -35,6 +36,7 @@ from fuzz.data import (
 from fuzz.inspection_cases import inspection_cases
 from helpers import SECTORS
 from public import public_modules
+from sklearn.pipeline import make_pipeline
 from torch import nn
 
 import skattn
@@ -509,6 +511,14 @@ def step_cases() -> Iterator[Case]:
         {"values": "array", "day": "array"},
         {"values": ("day",)},
     )
+    yield Case(
+        "skattn.preprocessing.CorrelationClusters",
+        "CorrelationClusters",
+        lambda ohlcv, y, **k: steps.CorrelationClusters(**k).fit(ohlcv, y),
+        data(ohlcv=lambda: market().ohlcv, y=series, n_clusters=2, min_days=5),
+        {"ohlcv": "frame", "y": "series"},
+        {"ohlcv": ROWS},
+    )
     target = {"regressor": small_gru(), "method": "rank", "days": days}
 
     def fit(X, y, days, **params):
@@ -533,6 +543,25 @@ def step_cases() -> Iterator[Case]:
         data(X=cube, y=series, days=days, sample_weight=None),
         {"X": "array", "y": "series", "days": "array"},
         {"X": ROWS, "y": LABELS, "days": DAYS},
+    )
+
+    def learn(X, y, **params):
+        return compose.LearntConcepts(**params).fit(X, y).predict(X)
+
+    yield Case(
+        "skattn.compose.LearntConcepts",
+        "LearntConcepts",
+        learn,
+        data(
+            X=lambda: market().ohlcv,
+            y=lambda: market().label,
+            regressor=lambda: make_pipeline(
+                steps.Alpha360(length=3), steps.RobustZScore(), small_hist()
+            ),
+            clusters=lambda: steps.CorrelationClusters(2, min_days=5),
+        ),
+        {"X": "frame", "y": "series"},
+        {"X": (*ROWS, "ohlcv"), "y": LABELS},
     )
 
 

@@ -119,6 +119,10 @@ def small_gru(**params: Any) -> models.GRURegressor:
     return models.GRURegressor(**{**TRAINING, **MODELS["gru"][1], **params})
 
 
+def small_hist(**params: Any) -> models.HISTRegressor:
+    return models.HISTRegressor(**{**TRAINING, **MODELS["hist"][1], "concepts": None, **params})
+
+
 @cache
 def fitted_target() -> compose.CrossSectionalTarget:
     return compose.CrossSectionalTarget(small_gru()).fit(cube(), series())

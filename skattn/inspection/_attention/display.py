@@ -129,7 +129,7 @@ class AttentionDisplay:
 
         Parameters
         ----------
-        estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
+        estimator : skattn regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
             Fitted estimator, as for :func:`attention_weights`.
         X : input of the estimator's ``predict``, N rows
             Rows to inspect.

@@ -22,7 +22,7 @@ def attention_weights(
 
     Parameters
     ----------
-    estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
+    estimator : skattn regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
         Fitted estimator. A pipeline must end in a skattn regressor. From a search, the best
         estimator is taken.
     X : input of the estimator's ``predict``, N rows

@@ -149,7 +149,7 @@ class FeatureImportanceDisplay:
 
         Parameters
         ----------
-        estimator : regressor, Pipeline, search or CrossSectionalTarget
+        estimator : regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
             Fitted, as for :func:`permutation_importance`; for integrated gradients, as for
             :func:`integrated_gradients`.
         X : input of the estimator's ``predict``, N rows

@@ -42,7 +42,7 @@ def integrated_gradients(
 
     Parameters
     ----------
-    estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
+    estimator : skattn regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
         Fitted; a pipeline must end in a skattn regressor.
     X : input of the estimator's ``predict``, N rows
         Rows to explain.

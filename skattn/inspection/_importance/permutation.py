@@ -44,7 +44,7 @@ def permutation_importance(
 
     Parameters
     ----------
-    estimator : regressor, Pipeline, search or CrossSectionalTarget
+    estimator : regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
         Fitted. The model may be a skattn regressor or any other regressor that reads a table.
     X : input of the estimator's ``predict``, N rows
         Rows to score, best those that the estimator was not fitted on. Windows are gathered some

@@ -24,7 +24,7 @@ class ModelRows:
     Parameters
     ----------
     estimator : fitted estimator
-        Any regressor, or a Pipeline, search or CrossSectionalTarget around one.
+        Any regressor, or a Pipeline, search, CrossSectionalTarget or LearntConcepts around one.
     X : input of the estimator's ``predict``, N rows
         The steps of a pipeline are applied once.
     y : array-like of shape (N,), default=None

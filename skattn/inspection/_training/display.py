@@ -100,7 +100,7 @@ class TrainingDisplay:
 
         Parameters
         ----------
-        estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
+        estimator : skattn regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
             Fitted estimator. A pipeline must end in a skattn regressor. From a search, the best
             estimator is taken.
         ax : matplotlib Axes, default=None

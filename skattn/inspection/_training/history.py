@@ -28,7 +28,7 @@ def epoch_values(estimator: Any, X: Any = None, y: Any = None) -> dict[str, floa
 
     Parameters
     ----------
-    estimator : skattn regressor, Pipeline, search or CrossSectionalTarget
+    estimator : skattn regressor, Pipeline, search, CrossSectionalTarget or LearntConcepts
         Fitted estimator.
     X, y : object
         Not used; present because scikit-learn passes them.
