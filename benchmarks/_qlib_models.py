@@ -54,7 +54,15 @@ def make_regressor(name: str, concepts: pd.DataFrame | None = None, **parameters
     return make_model(name, **parameters)
 
 
-def make_qlib(name: str, regressor: Any, *, seed: int, folder: Path, device: str = "cpu") -> Any:
+def make_qlib(
+    name: str,
+    regressor: Any,
+    *,
+    seed: int,
+    folder: Path,
+    device: str = "cpu",
+    n_features: int = 6,
+) -> Any:
     """Make qlib's model with a regressor's parameters; its files are put into the folder."""
     import_quietly()
     home, class_name, _ = QLIB[name]
@@ -62,7 +70,7 @@ def make_qlib(name: str, regressor: Any, *, seed: int, folder: Path, device: str
     ours = regressor.get_params()
     parameters = {key: ours[key] for key in SAME if key in ours}
     parameters |= {
-        "d_feat": 6,
+        "d_feat": n_features,
         "n_epochs": ours["max_epochs"],
         "lr": ours["lr"],
         "batch_size": ours["batch_size"],

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 US_EQUITIES = Path(__file__).resolve().parents[2] / "shared" / "data" / "us_equities.parquet"
+CN_EQUITIES = US_EQUITIES.with_name("cn_equities.parquet")
 
 
 def describe_machine(*packages: str) -> str:

@@ -10,18 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.linear_model import Ridge
 
 from skattn import from_long, make_label
 from skattn.metrics import newey_west_error, signal_report, usual_lags
-from skattn.preprocessing import (
-    Alpha158,
-    Alpha360,
-    CrossSectionalScaler,
-    RobustZScore,
-    RollingWindow,
-)
 
 FIELDS = ("open", "high", "low", "close", "volume")
 # Prices are not adjusted: a larger move than the exchange allows is a split or a dividend.
@@ -112,22 +104,46 @@ def summary(mine: Score, other: Score | None = None) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def day_scaled(names: Any = None, method: str = "zscore", vwap: str = "typical") -> list:
-    """Features of Alpha158, scaled within the day; missing values are the day's middle."""
-    return [
-        Alpha158(columns=names, vwap=vwap),
-        CrossSectionalScaler(method),
-        RobustZScore(),
-    ]
+def boost(
+    model: str,
+    X_train: np.ndarray,
+    y_train: Any,
+    X_valid: np.ndarray,
+    y_valid: Any,
+    X_test: np.ndarray,
+    *,
+    seed: int,
+    rate: float = 0.2,
+    penalty: float = 1.0,
+) -> tuple[np.ndarray, int]:
+    """Train ridge or LightGBM with qlib's settings; predict, and tell the number of rounds.
 
+    Ridge takes the penalty that is best on the days that stop LightGBM.
+    """
+    if model == "ridge":
+        models = [Ridge(alpha=10.0**k).fit(X_train, y_train) for k in range(1, 7)]
+        losses = [np.mean((y_valid - each.predict(X_valid)) ** 2) for each in models]
+        return models[int(np.argmin(losses))].predict(X_test), 0
+    import lightgbm
 
-def windowed(length: int, features: BaseEstimator | Pipeline) -> Pipeline:
-    """Windows of a table of features."""
-    return make_pipeline(features, RollingWindow(length, fill_method="ffill+bfill"))
-
-
-def flat(name: str) -> Pipeline:
-    """The features that boosting and ridge get, as qlib's workflows process them."""
-    if name == "alpha158":
-        return make_pipeline(Alpha158(vwap="typical"), RobustZScore())
-    return make_pipeline(Alpha360(vwap="typical", layout="columns"), RobustZScore())
+    # examples/benchmarks/LightGBM/workflow_config_lightgbm_Alpha158.yaml; the learning rate of
+    # Alpha360 is another.
+    parameters = {
+        "objective": "mse",
+        "colsample_bytree": 0.8879,
+        "learning_rate": rate,
+        "subsample": 0.8789,
+        "lambda_l1": 205.6999 * penalty,
+        "lambda_l2": 580.9768 * penalty,
+        "max_depth": 8,
+        "num_leaves": 210,
+        "num_threads": 1,
+        "seed": seed,
+        "deterministic": True,
+        "verbosity": -1,
+    }
+    known = lightgbm.Dataset(X_train, y_train)
+    held_out = lightgbm.Dataset(X_valid, y_valid, reference=known)
+    stop = lightgbm.early_stopping(50, verbose=False)
+    found = lightgbm.train(parameters, known, 1000, valid_sets=[held_out], callbacks=[stop])
+    return found.predict(X_test), found.best_iteration

@@ -59,7 +59,7 @@ BOOSTING = {"lightgbm": ("alpha158", "alpha360", "factors"), "ridge": ("alpha158
 # LightGBM's learning rates in qlib's workflows.
 RATES = {"alpha158": 0.2, "alpha360": 0.0421, "factors": 0.2}
 QLIB = ("gru", "lstm", "alstm", "hist")
-QLIB_EPOCHS = 5
+QLIB_EPOCHS = 3
 # float32 would take most of the hour.
 BF16 = ("transformer",)
 REFERENCES = ("lightgbm alpha158", "lightgbm alpha360")

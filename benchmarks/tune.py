@@ -27,7 +27,7 @@ import numpy as np
 import pandas as pd
 import torch
 from _report import US_EQUITIES, describe_machine
-from _signals import Days, Score, flat, in_days, ranked, read_label, read_prices, score, summary
+from _signals import Days, boost, in_days, ranked, read_label, read_prices, score, summary
 from sklearn.pipeline import make_pipeline
 from skorch.callbacks import LRScheduler
 
@@ -172,31 +172,8 @@ def fit_boosting(job: dict[str, Any], label: pd.Series, fold: Days, test: np.nda
     method = job["label"]
     if method:
         y = pd.Series(scale_within_days(label.to_numpy(), day, method), label.index)
-    return boost(job["model"], job["seed"], job["threads"], X_train, y[train], X_valid, y[valid],
-                 X_test, **job["params"])
-
-
-def boost(model, seed, threads, X_train, y_train, X_valid, y_valid, X_test, *, rate=0.2,
-          penalty=1.0):
-    if model == "ridge":
-        from sklearn.linear_model import Ridge
-
-        models = [Ridge(alpha=10.0**k).fit(X_train, y_train) for k in range(1, 7)]
-        losses = [np.mean((y_valid - each.predict(X_valid)) ** 2) for each in models]
-        return models[int(np.argmin(losses))].predict(X_test), 0
-    import lightgbm
-
-    parameters = {
-        "objective": "mse", "colsample_bytree": 0.8879, "learning_rate": rate, "subsample": 0.8789,
-        "lambda_l1": 205.6999 * penalty, "lambda_l2": 580.9768 * penalty, "max_depth": 8,
-        "num_leaves": 210, "num_threads": threads, "seed": seed, "verbosity": -1,
-        "deterministic": True,
-    }  # fmt: skip
-    known = lightgbm.Dataset(X_train, y_train)
-    held_out = lightgbm.Dataset(X_valid, y_valid, reference=known)
-    stop = lightgbm.early_stopping(50, verbose=False)
-    found = lightgbm.train(parameters, known, 1000, valid_sets=[held_out], callbacks=[stop])
-    return found.predict(X_test), found.best_iteration
+    return boost(job["model"], X_train, y[train], X_valid, y[valid], X_test, seed=job["seed"],
+                 **job["params"])
 
 
 @cache
