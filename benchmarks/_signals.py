@@ -90,9 +90,9 @@ def summary(mine: Score, other: Score | None = None) -> dict[str, float]:
     net = mine.long_short - COST * mine.turnover.reindex(mine.long_short.index)
     found = {
         "rank_ic": mine.rank_ic.mean(),
-        "rank_icir": mine.rank_ic.mean() / mine.rank_ic.std(),
+        "rank_icir": over_deviation(mine.rank_ic),
         "ic": mine.ic.mean(),
-        "icir": mine.ic.mean() / mine.ic.std(),
+        "icir": over_deviation(mine.ic),
         "long_short": DAYS_PER_YEAR * mine.long_short.mean(),
         "net": DAYS_PER_YEAR * net.mean(),
         "turnover": mine.turnover.mean(),
@@ -102,6 +102,12 @@ def summary(mine: Score, other: Score | None = None) -> dict[str, float]:
         error = newey_west_error(difference, usual_lags(len(difference)))
         found |= {"diff": difference.mean(), "t": difference.mean() / error if error else np.nan}
     return {name: float(value) for name, value in found.items()}
+
+
+def over_deviation(daily: pd.Series) -> float:
+    """Mean of daily values over their standard deviation."""
+    spread = daily.std()
+    return daily.mean() / spread if spread > 0 else np.nan
 
 
 def boost(

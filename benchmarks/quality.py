@@ -21,7 +21,6 @@ progress to stderr.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import warnings
@@ -39,7 +38,7 @@ from _signals import Days, boost, in_days, ranked, read_label, read_prices, scor
 from sklearn.pipeline import make_pipeline
 
 import skattn
-from skattn.compose import CrossSectionalTarget, LearntConcepts
+from skattn.compose import LearntConcepts
 from skattn.preprocessing import (
     Alpha158,
     Alpha360,
@@ -62,6 +61,8 @@ QLIB = ("gru", "lstm", "alstm", "hist")
 QLIB_EPOCHS = 3
 # float32 would take most of the hour.
 BF16 = ("transformer",)
+# A fit takes five minutes and more: one seed, unless --slow-seeds asks for more.
+SLOW = (("transformer", "alpha360"), ("sfm", "alpha360"))
 REFERENCES = ("lightgbm alpha158", "lightgbm alpha360")
 
 
@@ -76,9 +77,11 @@ class Job(NamedTuple):
 
     @property
     def name(self) -> str:
+        """Model and inputs."""
         return f"{self.model} {self.inputs}"
 
     def file(self, folder: Path) -> Path:
+        """Where the predictions are stored."""
         return folder / f"{self.name.replace(' ', '~')}~{self.seed}~{self.n_stocks}.npz"
 
 
@@ -204,7 +207,11 @@ def make_jobs(arguments: argparse.Namespace) -> list[Job]:
                 jobs += [Job(model, each, seed, *where) for each in inputs]
     for seed in range(arguments.seeds):
         for inputs in arguments.inputs:
-            jobs += [Job(model, inputs, seed, *where) for model in arguments.models]
+            jobs += [
+                Job(model, inputs, seed, *where)
+                for model in arguments.models
+                if (model, inputs) not in SLOW or seed < arguments.slow_seeds
+            ]
         jobs += [Job(f"qlib-{model}", "twenty", seed, *where) for model in arguments.qlib]
     return jobs
 
@@ -302,6 +309,7 @@ def main() -> None:
     parser.add_argument("--ohlcv", type=Path, default=CN_EQUITIES, help="long parquet file")
     parser.add_argument("--stocks", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--slow-seeds", type=int, default=1, help="seeds of the slowest fits")
     parser.add_argument("--models", help="comma-separated; default: all registered")
     parser.add_argument("--inputs", default=",".join(INPUTS))
     parser.add_argument("--qlib", default=",".join(QLIB), help="models of qlib's own code, or none")

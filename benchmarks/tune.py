@@ -1,34 +1,36 @@
-"""Trials of what makes a signal better, on 2019 to 2021 alone, of Chinese A-shares.
+"""Trials of what makes a signal better, on Chinese A-shares of 2019 to 2021 alone.
 
-    python benchmarks/tune.py [--only TEXT] [--stocks 300] [--jobs 2] [--device cpu] [--folder DIR]
+    python benchmarks/tune.py [--only TEXT,TEXT] [--stocks 300] [--seeds 2] [--jobs 2]
+                              [--device cpu] [--ohlcv FILE] [--folder DIR]
 
-The table is cut before anything else looks at it: rows after 2021-12-31 are dropped as the file is
-read, so no trial can see a year that the final comparison tests. Three folds walk forward: each
-half year from July 2020 on is predicted by models that were trained on the days before, and stopped
-early by the 60 days before the half year; labels that reach into the next part are left out.
+The table is cut before anything else sees it: rows after 2021-12-31 are dropped when the file has
+been read, so no trial can use a year that ``quality.py`` tests. Three folds walk forward: each half
+year from July 2020 on is predicted by a model that was trained on the days before and stopped early
+by the last 60 of them; days whose labels reach into the next part are left out.
 
-A trial is a change of the settings below it in ``TRIALS``; each signal is compared with LightGBM's
-on Alpha158 day by day. Runs that were interrupted go on. The table goes to stdout.
+``_trials.py`` says what is tried. Each trial's signal is stored in the folder: runs that were
+interrupted go on. The table goes to stdout: the mean of the seeds as one signal, compared by day
+with LightGBM on Alpha158. Progress goes to stderr.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 import time
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from _report import US_EQUITIES, describe_machine
+from _report import CN_EQUITIES, describe_machine
 from _signals import Days, boost, in_days, ranked, read_label, read_prices, score, summary
-from sklearn.pipeline import make_pipeline
+from _trials import BASE, BOOSTING, MEANS, TRIALS
 from skorch.callbacks import LRScheduler
 
 from skattn import make_model
@@ -40,226 +42,268 @@ from skattn.preprocessing import (
     RobustZScore,
     RollingWindow,
     SequenceReshaper,
+    scale_within_days,
 )
 from skattn.weights import time_decay
 
 UNTIL = "2021-12-31"
 FIRST_DAY = "2019-07-24"  # the first with 60 days before it
 TESTS = (("2020-07-01", "2020-12-31"), ("2021-01-01", "2021-06-30"), ("2021-07-01", UNTIL))
+VALID_DAYS = 60
 REACH = 2
-TWENTY = Alpha158.SELECTED20
-CN_EQUITIES = US_EQUITIES.with_name("cn_equities.parquet")
+REFERENCE = "lgb158"
+
+
+class Job(NamedTuple):
+    """A trial with one seed."""
+
+    name: str
+    seed: int
+    path: str
+    n_stocks: int
+    device: str
+
+    def file(self, folder: Path) -> Path:
+        """Where the signal is stored."""
+        return folder / f"{self.name}~{self.seed}.npz"
 
 
 @cache
 def market(path: str, n_stocks: int) -> tuple[pd.DataFrame, pd.Series]:
+    """Prices and labels until the end of 2021; no function here reads later ones."""
     ohlcv = read_prices(Path(path), n_stocks, until=UNTIL)
     return ohlcv, read_label(ohlcv)
 
 
-def make_folds(days: pd.DatetimeIndex, n_valid: int) -> list[Days]:
+def make_folds(label: pd.Series) -> list[Days]:
+    days = label.index.unique("datetime").sort_values()
     known = days[days >= FIRST_DAY]
     folds = []
     for first, last in TESTS:
-        test = known[(known >= first) & (known <= last)]
         before = known[known < first]
-        valid = before[-n_valid - REACH : -REACH]
-        train = before[: -n_valid - 2 * REACH]
-        folds.append(Days(train, valid, test))
+        valid = before[-VALID_DAYS - REACH : -REACH]
+        train = before[: -VALID_DAYS - 2 * REACH]
+        folds.append(Days(train, valid, known[(known >= first) & (known <= last)]))
     return folds
 
 
 @cache
 def table_of(path: str, n_stocks: int, features: str) -> Any:
-    """Features of all rows that learn nothing from other days: windows, or a table."""
+    """Features of all rows that learn nothing from other days: a table, or windows."""
     ohlcv, _ = market(path, n_stocks)
-    name, length, *scale = features.split(":")
+    name, length, *method = features.split(":")
+    if name == "alpha360" and not method:
+        return Alpha360(length=int(length), vwap="typical").fit_transform(ohlcv)
     if name == "alpha360":
-        if not scale:
-            return Alpha360(length=int(length), vwap="typical").fit_transform(ohlcv)
-        columns = Alpha360(length=int(length), vwap="typical", layout="columns").fit_transform(
-            ohlcv
-        )
-        return CrossSectionalScaler(scale[0]).fit_transform(columns)
+        alpha = Alpha360(length=int(length), vwap="typical", layout="columns")
+        return CrossSectionalScaler(method[0]).fit_transform(alpha.fit_transform(ohlcv))
     parts = {
-        "twenty": lambda: Alpha158(columns=TWENTY, vwap="typical").fit_transform(ohlcv),
+        "twenty": lambda: Alpha158(columns=Alpha158.SELECTED20).fit_transform(ohlcv),
         "158": lambda: Alpha158(vwap="typical").fit_transform(ohlcv),
         "price": lambda: day_prices(ohlcv),
     }
     table = pd.concat([parts[part]() for part in name.split("+")], axis=1)
-    return CrossSectionalScaler(scale[0]).fit_transform(table) if scale else table
+    return CrossSectionalScaler(method[0]).fit_transform(table) if method else table
 
 
 def day_prices(ohlcv: pd.DataFrame) -> pd.DataFrame:
     """Today's prices and volume relative to yesterday's close and volume."""
     before = ohlcv.groupby(level="instrument")[["close", "volume"]].shift(1)
-    close, volume = before["close"], before["volume"].where(before["volume"] > 0)
-    table = {f"{name}/": ohlcv[name] / close - 1 for name in ("open", "high", "low", "close")}
-    table["volume/"] = np.log(ohlcv["volume"].where(ohlcv["volume"] > 0) / volume)
-    return pd.DataFrame(table)
+    table = {
+        f"{name}/": ohlcv[name] / before["close"] - 1 for name in ("open", "high", "low", "close")
+    }
+    volume, volume_before = (each.where(each > 0) for each in (ohlcv["volume"], before["volume"]))
+    return pd.DataFrame(table | {"volume/": np.log(volume / volume_before)})
 
 
-def inputs(job: dict[str, Any], train: pd.DatetimeIndex) -> Any:
-    """Inputs of all rows; what is learnt is learnt from the training days."""
-    name, length, *scale = job["features"].split(":")
-    table = table_of(job["path"], job["stocks"], job["features"])
+def inputs(job: Job, train: pd.DatetimeIndex) -> Any:
+    """Windows of all rows; what is learnt is learnt from the training days."""
+    features = TRIALS[job.name]["features"]
+    name, length, *method = features.split(":")
+    table = table_of(job.path, job.n_stocks, features)
     X = RobustZScore(subsample=30_000).fit(table[in_days(table, train)]).transform(table)
     if name == "alpha360":
-        return SequenceReshaper(6).fit_transform(X) if scale else X
+        return SequenceReshaper(6).fit_transform(X) if method else X
     return RollingWindow(int(length), fill_method="ffill+bfill").fit_transform(X)
 
 
-def run(job: dict[str, Any]) -> tuple[dict[str, Any], pd.Series]:
+def run(job: Job) -> dict[str, Any]:
     """Fit and predict the folds of a trial."""
     warnings.filterwarnings("ignore")
-    torch.set_num_threads(job["threads"])
+    torch.set_num_threads(1)
     began = time.perf_counter()
-    _, label = market(job["path"], job["stocks"])
-    days = label.index.unique("datetime").sort_values()
-    signals, best = [], []
-    for fold in make_folds(days, job.get("valid_days", 60)):
-        fit = fit_boosting if job["model"] in ("lightgbm", "ridge") else fit_skattn
-        test = in_days(label, fold.test)
-        predicted, epoch = fit(job, label, fold, test)
-        signals.append(pd.Series(predicted, label.index[test]))
-        best.append(epoch)
-    signal = pd.concat(signals)
-    return {"best": best, "seconds": time.perf_counter() - began}, signal
+    _, label = market(job.path, job.n_stocks)
+    fit = fit_boosting if TRIALS[job.name]["model"] in BOOSTING else fit_skattn
+    signals, epochs = [], []
+    for fold in make_folds(label):
+        predicted, epoch = fit(job, label, fold)
+        signals.append(pd.Series(predicted, label.index[in_days(label, fold.test)]))
+        epochs.append(epoch)
+    signal = ranked(pd.concat(signals)).to_numpy(np.float16)
+    return {"signal": signal, "epochs": epochs, "seconds": time.perf_counter() - began}
 
 
-def fit_skattn(job: dict[str, Any], label: pd.Series, fold: Days, test: np.ndarray) -> Any:
+def fit_skattn(job: Job, label: pd.Series, fold: Days) -> tuple[np.ndarray, int]:
+    """Predict a fold's test rows; tell the best epoch, or the last where nothing stops."""
     X = inputs(job, fold.train)
-    params = dict(job["params"])
-    if schedule := params.pop("schedule", None):
-        params["callbacks"] = [LRScheduler(schedule, T_max=params["max_epochs"])]
-    weights = params.pop("half_life", None)
-    n_fixed = params.pop("fixed", None)
-    with_valid = params.pop("with_valid", True)
-    model = make_model(job["model"], random_state=job["seed"], device=job["device"], **params)
-    train, valid = in_days(label, fold.train), in_days(label, fold.valid)
-    if n_fixed:
-        model.set_params(max_epochs=n_fixed, early_stopping=False)
-        train = train | valid if with_valid else train
-    y = label[train]
-    target = CrossSectionalTarget(model, method=job["label"])
-    given: dict[str, Any] = {}
-    if not n_fixed:
-        given = {"X_val": X[valid], "y_val": label[valid]}
-    if weights:
-        given["sample_weight"] = time_decay(y, weights).to_numpy()
-    target.fit(X[train], y, **given)
-    epoch = target.regressor_.n_iter_
-    if not n_fixed:
-        values = target.regressor_.history_[model.monitor]
-        epoch = int(values.idxmin() if model.monitor == "valid_loss" else values.idxmax())
-    return target.predict(X[test]), epoch
-
-
-def fit_boosting(job: dict[str, Any], label: pd.Series, fold: Days, test: np.ndarray) -> Any:
-    name, *scale = job["features"].split(":")
-    table = flat_table(job["path"], job["stocks"], name)
-    if scale:
-        table = flat_scaled(job["path"], job["stocks"], name, scale[0])
-    train, valid = (in_days(label, days) & label.notna().to_numpy() for days in fold[:2])
-    scaler = RobustZScore().fit(table[train])
-    X_train, X_valid, X_test = (
-        scaler.transform(table[part]).to_numpy(np.float32) for part in (train, valid, test)
+    params = dict(TRIALS[job.name]["params"])
+    own = {name: params.pop(name, None) for name in ("fixed", "cosine", "with_valid", "half_life")}
+    if own["cosine"]:
+        params["callbacks"] = [LRScheduler("CosineAnnealingLR", T_max=params["max_epochs"])]
+    model = make_model(
+        TRIALS[job.name]["model"], random_state=job.seed, device=job.device, **params
     )
-    y = label.copy()
-    from skattn.preprocessing import scale_within_days
+    train, valid = in_days(label, fold.train), in_days(label, fold.valid)
+    given: dict[str, Any] = {"X_val": X[valid], "y_val": label[valid]}
+    if own["fixed"]:
+        model.set_params(early_stopping=False)
+        given = {}
+        if own["with_valid"] is not False:
+            train = train | valid
+    if own["half_life"]:
+        given["sample_weight"] = time_decay(label[train], own["half_life"]).to_numpy()
+    target = CrossSectionalTarget(model, method=TRIALS[job.name]["label"])
+    target.fit(X[train], label[train], **given)
+    fitted = target.regressor_
+    epoch = fitted.n_iter_
+    if not own["fixed"]:
+        values = fitted.history_[model.monitor]
+        epoch = int(values.idxmin() if model.monitor == "valid_loss" else values.idxmax())
+    return target.predict(X[in_days(label, fold.test)]), epoch
 
+
+def fit_boosting(job: Job, label: pd.Series, fold: Days) -> tuple[np.ndarray, int]:
+    wanted = TRIALS[job.name]
+    table = flat_features(job.path, job.n_stocks, wanted["features"])
+    train, valid = (in_days(label, part) & label.notna().to_numpy() for part in fold[:2])
+    scaler = RobustZScore().fit(table[train])
+    X = [
+        scaler.transform(table[part]).to_numpy(np.float32)
+        for part in (train, valid, in_days(label, fold.test))
+    ]
     day = pd.factorize(label.index.get_level_values("datetime"))[0]
-    method = job["label"]
-    if method:
-        y = pd.Series(scale_within_days(label.to_numpy(), day, method), label.index)
-    return boost(job["model"], X_train, y[train], X_valid, y[valid], X_test, seed=job["seed"],
-                 **job["params"])
+    y = pd.Series(scale_within_days(label.to_numpy(), day, wanted["label"]), label.index)
+    return boost(
+        wanted["model"], X[0], y[train], X[1], y[valid], X[2], seed=job.seed, **wanted["params"]
+    )
 
 
 @cache
-def flat_table(path: str, n_stocks: int, name: str) -> pd.DataFrame:
+def flat_features(path: str, n_stocks: int, features: str) -> pd.DataFrame:
     ohlcv, _ = market(path, n_stocks)
-    return flat(name)[:-1].fit_transform(ohlcv)
+    name, *method = features.split(":")
+    alpha = Alpha360(vwap="typical", layout="columns")
+    if name == "alpha158":
+        alpha = Alpha158(vwap="typical")
+    table = alpha.fit_transform(ohlcv)
+    return CrossSectionalScaler(method[0]).fit_transform(table) if method else table
 
 
-@cache
-def flat_scaled(path: str, n_stocks: int, name: str, method: str) -> pd.DataFrame:
-    return CrossSectionalScaler(method).fit_transform(flat_table(path, n_stocks, name)).fillna(0.0)
+def run_all(jobs: list[Job], n_jobs: int, folder: Path) -> None:
+    """Run the jobs that have no file yet, some at a time; report those that fail."""
+    waiting = [job for job in jobs if not job.file(folder).exists()]
+    began = time.perf_counter()
+    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run, job): job for job in waiting}
+        for done in as_completed(running):
+            job = running[done]
+            say = f"{time.perf_counter() - began:6.0f} s  {job.name:34} seed {job.seed}  "
+            if (error := done.exception()) is not None:
+                say += f"failed: {type(error).__name__}: {error}"
+            else:
+                found = done.result()
+                fresh = job.file(folder).with_suffix(".part.npz")
+                np.savez(fresh, **found)
+                fresh.replace(job.file(folder))
+                say += f"{found['seconds']:.0f} s, epochs {found['epochs']}"
+            print(say, file=sys.stderr, flush=True)
 
 
-BASE = {
-    "model": "gru",
-    "features": "twenty:20",
-    "label": "rank",
-    "params": {
-        "lr": 1e-3,
-        "max_epochs": 10,
-        "n_iter_no_change": 3,
-        "monitor": "valid_rank_ic",
-        "batch_size": 800,
-    },
-}
+def changes(name: str) -> str:
+    """What a trial changes, in words."""
+    wanted = TRIALS[name]
+    usual = {} if wanted["model"] in BOOSTING else BASE["params"]
+    said = [] if wanted["label"] == "rank" else [f"label={wanted['label']}"]
+    for key, value in wanted["params"].items():
+        if key not in usual or usual[key] != value:
+            value = Path(value).name if key == "pretrained" else value
+            said.append(f"{key}={value}")
+    return ", ".join(said)
 
 
-def trial(**changes: Any) -> dict[str, Any]:
-    params = {**BASE["params"], **changes.pop("params", {})}
-    if changes.get("model") in ("lightgbm", "ridge"):
-        params = changes.pop("boost", {})
-    return {**BASE, **changes, "params": params}
-
-
-exec((Path(__file__).with_name("_trials.py")).read_text())
+def table(jobs: list[Job], folder: Path) -> str:
+    """Lay out the scores of the stored signals as Markdown."""
+    _, label = market(jobs[0].path, jobs[0].n_stocks)
+    tested = np.concatenate(
+        [np.flatnonzero(in_days(label, each.test)) for each in make_folds(label)]
+    )
+    label = label.iloc[tested]
+    found: dict[str, list[pd.Series]] = {}
+    for job in jobs:
+        if job.file(folder).exists():
+            stored = np.load(job.file(folder))["signal"].astype(np.float64)
+            found.setdefault(job.name, []).append(pd.Series(stored, label.index))
+    reference = score(label, found[REFERENCE][0]) if REFERENCE in found else None
+    rows = [(name, TRIALS[name], signals) for name, signals in found.items()]
+    for name, parts in MEANS.items():
+        if all(part in found for part in parts):
+            rows.append(
+                (
+                    name,
+                    {"features": "", "model": "mean"},
+                    [signal for part in parts for signal in found[part]],
+                )
+            )
+    lines = [
+        "| trial | model | features | changes | rank IC of each seed | rank IC | rank ICIR "
+        "| long-short a year | after costs | turnover a day | rank IC less LightGBM | t |",
+        "|" + "---|" * 12,
+    ]
+    for name, wanted, signals in rows:
+        mine = score(label, sum(signals) / len(signals))
+        s = summary(mine, reference)
+        alone = [score(label, signal).rank_ic.mean() for signal in signals]
+        cells = [
+            name,
+            wanted["model"],
+            wanted["features"],
+            changes(name) if name in TRIALS else "",
+            ", ".join(f"{value:.4f}" for value in alone) if name in TRIALS else "",
+            f"{s['rank_ic']:.4f}",
+            f"{s['rank_icir']:.3f}",
+            f"{s['long_short']:+.2f}",
+            f"{s['net']:+.2f}",
+            f"{s['turnover']:.2f}",
+            f"{s['diff']:+.4f}" if "diff" in s else "",
+            f"{s['t']:+.1f}" if "t" in s and name != REFERENCE else "",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--ohlcv", type=Path, default=CN_EQUITIES)
+    parser.add_argument("--ohlcv", type=Path, default=CN_EQUITIES, help="long parquet file")
     parser.add_argument("--stocks", type=int, default=300)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="trials whose names hold one of these texts")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--budget", type=float, default=1e9)
-    parser.add_argument("--folder", type=Path, default=Path("tune"))
-    a = parser.parse_args()
-    a.folder.mkdir(exist_ok=True, parents=True)
-    jobs = []
-    for name, t in TRIALS.items():
-        if a.only and not any(part in name for part in a.only.split(",")):
-            continue
-        n = 1 if t["model"] in ("ridge",) else t.get("seeds", a.seeds)
-        for seed in range(n):
-            jobs.append({**t, "name": name, "seed": seed, "path": str(a.ohlcv), "stocks": a.stocks,
-                         "threads": a.threads, "device": a.device})
-    jobs.sort(key=lambda job: job["seed"])
-    jobs = [job for job in jobs if not (a.folder / f"{job['name']}~{job['seed']}.npz").exists()]
-    began = time.perf_counter()
-    print(len(jobs), "jobs", flush=True)
-    pool = ProcessPoolExecutor(a.jobs, mp_context=get_context("spawn"))
-    running = {pool.submit(run, job): job for job in jobs}
-    try:
-        for done in as_completed(running, timeout=a.budget):
-            job = running[done]
-            if done.exception() is not None:
-                print("FAILED", job["name"], repr(done.exception())[:300], flush=True)
-                continue
-            info, signal = done.result()
-            _, label = market(job["path"], job["stocks"])
-            s = score(label[signal.index], signal)
-            np.savez(a.folder / f"{job['name']}~{job['seed']}.npz",
-                     signal=ranked(signal).to_numpy(np.float16),
-                     info=json.dumps(info))
-            m = summary(s)
-            print(f"{time.perf_counter() - began:5.0f} {job['name']:34}~{job['seed']} "
-                  f"ric {m['rank_ic']:.4f} icir {m['rank_icir']:.3f} ls {m['long_short']:.2f} net {m['net']:.2f} "
-                  f"to {m['turnover']:.2f} best {info['best']} {info['seconds']:.0f}s", flush=True)
-    except TimeoutError:
-        print("out of time", flush=True)
-    for process in list(pool._processes.values()):
-        process.kill()
+    parser.add_argument("--jobs", type=int, default=2, help="trials at a time")
+    parser.add_argument("--device", default="cpu", help='"cuda" for a GPU')
+    parser.add_argument("--folder", type=Path, default=Path("tune-signals"))
+    arguments = parser.parse_args()
+    arguments.folder.mkdir(parents=True, exist_ok=True)
+    chosen = [name for name in TRIALS if any(part in name for part in arguments.only.split(","))]
+    where = (str(arguments.ohlcv), arguments.stocks, arguments.device)
+    jobs = [Job(name, seed, *where) for seed in range(arguments.seeds) for name in chosen]
+    run_all(jobs, arguments.jobs, arguments.folder)
+    print(describe_machine("lightgbm"))
+    print(
+        f"{arguments.stocks} stocks; tested on 2020-07-01 to {UNTIL} in {len(TESTS)} folds; seeds "
+        f"0 to {arguments.seeds - 1}; t-values are of the rank IC less {REFERENCE}'s, paired by day"
+    )
+    print(table(jobs, arguments.folder))
 
 
 if __name__ == "__main__":
