@@ -99,7 +99,7 @@ def walk_forward_signal(
     if "max_epochs" not in recipe:
         # On average, the folds are trained on half of the days.
         model = _trained_long_enough(model, len(ohlcv) / 2, n_days / 2)
-    label = make_label(ohlcv) if label is None else _read_label(label, ohlcv)
+    label = _make_label(ohlcv) if label is None else _read_label(label, ohlcv)
     cv = DailyTimeSeriesSplit(n_splits, test_size=test_size)
     return cross_val_signal(model, ohlcv, label, cv=cv, n_jobs=n_jobs)
 
@@ -165,6 +165,18 @@ def _check_size(ohlcv: pd.DataFrame, n_splits: int, test_size: int | None) -> in
             f"little, and the settings of the recipe were found with 300."
         )
     return n_days
+
+
+def _make_label(ohlcv: pd.DataFrame) -> pd.Series:
+    """Make the label, and check that a stock has one."""
+    label = make_label(ohlcv)
+    if label.isna().all():
+        raise ValueError(
+            f"ohlcv gives no label: none of its {len(ohlcv)} rows is followed by two days on which "
+            f"the stock has a close. Look for closes that are 0 or missing, and for stocks whose "
+            f"name changes by day."
+        )
+    return label
 
 
 def _read_label(label: Any, ohlcv: pd.DataFrame) -> pd.Series:
