@@ -119,8 +119,11 @@ def make_signal_model(
 
     Averages of models are fair, because all of them are trained on ranks.
 
-    ``predict`` remembers the last days that ``fit`` has seen, so that prices of today alone give
-    today's signal. A rank within the day needs all stocks of the day.
+    Fit on more than 70 days: the longest feature looks back 60 days, and the window 10 more.
+
+    ``predict`` remembers the last days that ``fit`` has seen, so that the prices of the days since
+    then give their signal, to the bit that the whole table would give. A rank within the day needs
+    all stocks of the day.
 
     With ``early_stopping=True`` give ``purge``, the reach of the label in days: a vote of
     scikit-learn's does not pass on what the label tells of itself.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 from collections import Counter
 
 import numpy as np
@@ -163,6 +164,17 @@ def test_callbacks_of_the_user_replace_the_schedule():
         assert each.callbacks is mine
     for each in models_of(make_signal_model(callbacks=[])).values():
         assert each.callbacks == []
+
+
+def test_early_stopping_in_a_vote_asks_for_the_reach_of_the_label(market, label):
+    """scikit-learn's vote hands on the values of the label alone."""
+    params = {**SMALL, "views": "prices", "n_seeds": 2, "early_stopping": True}
+    with pytest.warns(UserWarning, match="How many days ahead the label reaches is not known"):
+        make_signal_model(**params).fit(market.ohlcv, label)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = make_signal_model(**params, purge=2).fit(market.ohlcv, label)
+    assert all("valid_loss" in each.history_ for each in trained(model))
 
 
 # scikit-learn's tools ---------------------------------------------------------------------------
