@@ -72,7 +72,7 @@ __all__ = [
 _PACKAGES = (
     *("base", "cluster", "compose", "datasets", "inspection", "kernels", "labels", "losses"),
     *("metrics", "model_selection", "models", "panel", "parameters", "preprocessing"),
-    *("progress", "qlib", "testing", "weights"),
+    *("progress", "qlib", "recipes", "testing", "weights"),
 )
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from inspect import signature
 from typing import Any
 
 from sklearn.ensemble import VotingRegressor
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from skorch.callbacks import LRScheduler
 
+from skattn.base import SequenceRegressor
 from skattn.compose import CrossSectionalTarget
 from skattn.parameters import check_value, shown
-from skattn.plugins import make_model
+from skattn.plugins import get_model, make_model
 from skattn.preprocessing import (
     Alpha158,
     Alpha360,
@@ -20,6 +22,7 @@ from skattn.preprocessing import (
     RobustZScore,
     RollingWindow,
 )
+from skattn.recipes._schedule import FallingRate
 
 #: Training parameters of the recipe. The learning rate falls to 0 along a half cosine.
 TRAINING = {"lr": 1e-3, "batch_size": 800, "max_epochs": 3, "weight_decay": 1e-4}
@@ -82,7 +85,8 @@ def make_signal_model(
         Number of seeds and models of a view that are trained at a time, in processes. None means 1
         unless in a ``joblib.parallel_config`` context. The signal does not depend on ``n_jobs``.
     **params : object
-        Parameters of the models, such as ``device`` or ``max_epochs``, in place of the recipe's.
+        Parameters of the models, such as ``device`` or ``max_epochs``, in place of the recipe's. A
+        parameter that only some of the models have, such as HIST's ``concepts``, goes to these.
         With ``callbacks``, the learning rate has no schedule but theirs.
 
     Returns
@@ -95,12 +99,13 @@ def make_signal_model(
     Raises
     ------
     TypeError, ValueError
-        A model or view is unknown or named twice, a parameter is unknown to one of the models, or
-        another parameter is out of range.
+        A model or view is unknown or named twice, a parameter is unknown to all of the models, or
+        another parameter is out of range. Values of the models' parameters are checked by ``fit``.
 
     See Also
     --------
     walk_forward_signal : The out-of-sample signal of this model, in one call.
+    skattn.compose.LearntConcepts : Learns concepts for ``make_signal_model("hist")`` from prices.
 
     Notes
     -----
@@ -114,6 +119,15 @@ def make_signal_model(
 
     Averages of models are fair, because all of them are trained on ranks.
 
+    Fit on more than 70 days: the longest feature looks back 60 days, and the window 10 more.
+
+    ``predict`` remembers the last days that ``fit`` has seen, so that the prices of the days since
+    then give their signal, to the bit that the whole table would give. A rank within the day needs
+    all stocks of the day.
+
+    With ``early_stopping=True`` give ``purge``, the reach of the label in days: a vote of
+    scikit-learn's does not pass on what the label tells of itself.
+
     Examples
     --------
     >>> from skattn import make_label
@@ -124,46 +138,78 @@ def make_signal_model(
     >>> model.fit(ohlcv, make_label(ohlcv)).predict(ohlcv).shape == (len(ohlcv),)
     True
     """
-    names = _read_names("models", models)
-    chosen = _read_names("views", views, allowed=list(VIEWS))
+    names = _read_names("models", models, "'gru' or ('gru', 'lstm')")
+    chosen = _read_names("views", views, "'factors' or ('factors', 'prices')", [*VIEWS])
     n_seeds = check_value("n_seeds", n_seeds, "int", at_least=1, at_most=MAX_SEEDS)
     volume = check_value("volume", volume, "bool")
     first = check_value(
         "random_state", random_state, "int", at_least=0, at_most=MAX_SEED - n_seeds + 1
     )
-    training = {**TRAINING, "early_stopping": False, **params}
-    pipelines = []
+    n_jobs = check_value("n_jobs", n_jobs, "int | None", check=_check_jobs)
+    classes: dict[str, Any] = {name: get_model(name) for name in names}
+    taken = {name: [*cls._get_param_names()] for name, cls in classes.items()}
+    _check_known(params, taken)
+    seeds = range(first, first + n_seeds)
+    pipelines: list[tuple[str, Pipeline]] = []
     for view in chosen:
+        # Each voter ranks the label itself: a vote of scikit-learn's would drop unlabelled stocks
+        # before models see them.
         voters = [
-            (f"{name}-{seed}", _make_regressor(name, seed, training))
+            (f"{name}-{seed}", CrossSectionalTarget(_make_regressor(name, seed, params, taken)))
             for name in names
-            for seed in range(first, first + n_seeds)
+            for seed in seeds
         ]
         vote = voters[0][1] if len(voters) == 1 else VotingRegressor(voters, n_jobs=n_jobs)
-        pipelines.append(make_pipeline(*VIEWS[view](volume), CrossSectionalTarget(vote)))
-    if len(pipelines) == 1:
-        return pipelines[0]
-    return VotingRegressor([*zip(chosen, pipelines, strict=True)])
+        pipelines.append((view, make_pipeline(*VIEWS[view](volume), vote)))
+    return pipelines[0][1] if len(pipelines) == 1 else VotingRegressor(pipelines)
 
 
-def _make_regressor(name: str, seed: int, training: dict[str, Any]) -> Any:
-    model = make_model(name, **training).set_params(random_state=seed)
-    if training.get("callbacks") is None:
-        # Whatever the number of epochs is, the learning rate falls until the last one.
-        model.set_params(
-            callbacks=[LRScheduler("CosineAnnealingLR", T_max=model.max_epochs)],
-        )
-    return model
+def _make_regressor(
+    name: str, seed: int, params: dict[str, Any], taken: dict[str, list[str]]
+) -> Any:
+    """Make a model with the recipe's and the user's parameters, as far as the model has them."""
+    training = {**TRAINING, "early_stopping": False, **params, "random_state": seed}
+    own = {key: value for key, value in training.items() if key in taken[name]}
+    if own.get("callbacks") is None and issubclass(get_model(name), SequenceRegressor):
+        own["callbacks"] = [FallingRate("CosineAnnealingLR", T_max=own["max_epochs"])]
+    return make_model(name, **own)
 
 
-def _read_names(parameter: str, given: Any, allowed: Sequence[str] | None = None) -> list[str]:
+def _check_jobs(n_jobs: int | None) -> None:
+    if n_jobs == 0:
+        raise ValueError("n_jobs must not be 0; None means 1, and -1 all processors.")
+
+
+def _check_known(params: dict[str, Any], taken: dict[str, list[str]]) -> None:
+    """Raise where a parameter is none of any model."""
+    of_models = {each for allowed in taken.values() for each in allowed}
+    unknown = [name for name in params if name not in of_models]
+    if not unknown:
+        return
+    own = [*signature(make_signal_model).parameters][:-1]
+    close = get_close_matches(unknown[0], [*own, *of_models], n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    raise TypeError(
+        f"{shown(unknown[0])} is no parameter of the recipe, which has {own}, nor of the models "
+        f"{[*taken]}, which have {sorted(of_models)}.{hint}"
+    )
+
+
+def _read_names(
+    parameter: str, given: Any, example: str, allowed: Sequence[str] | None = None
+) -> list[str]:
     names = [given] if isinstance(given, str) else given
     if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
         raise TypeError(
-            f"{parameter} must be a name or a sequence of names; got {shown(given)}."
+            f"{parameter} must be a name or a list or tuple of names, such as {example}; got "
+            f"{shown(given)}."
         )
     if not names or len({*names}) < len(names):
-        raise ValueError(f"{parameter} must name each one once, at least one; got {shown(given)}.")
-    if unknown := [name for name in names if allowed is not None and name not in allowed]:
-        raise ValueError(f"{parameter} must be of {shown(list(allowed or ()))}; got {shown(unknown[0])}.")
+        raise ValueError(
+            f"{parameter} must have at least one name, and each name once, such as {example}; got "
+            f"{shown(given)}."
+        )
+    for name in names if allowed is not None else ():
+        if name not in (allowed or ()):
+            raise ValueError(f"{parameter} must be of {allowed}; got {shown(name)}.")
     return [*names]

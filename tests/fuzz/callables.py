@@ -24,6 +24,7 @@ from fuzz.data import (
     days,
     fitted,
     fitted_target,
+    long_market,
     long_table,
     market,
     series,
@@ -40,7 +41,18 @@ from sklearn.pipeline import make_pipeline
 from torch import nn
 
 import skattn
-from skattn import compose, datasets, labels, metrics, models, panel, plugins, progress, weights
+from skattn import (
+    compose,
+    datasets,
+    labels,
+    metrics,
+    models,
+    panel,
+    plugins,
+    progress,
+    recipes,
+    weights,
+)
 from skattn import model_selection as splits
 from skattn import preprocessing as steps
 from skattn import qlib as qlib_files
@@ -106,6 +118,7 @@ def cases() -> Iterator[Case]:
     yield from model_cases()
     yield from file_cases()
     yield from kit_cases()
+    yield from recipe_cases()
     yield from other_cases()
     yield from inspection_cases()
 
@@ -1117,6 +1130,62 @@ def kit_cases() -> Iterator[Case]:
                 for each in ("lambda", "class")
             }
         ),
+    )
+
+
+def recipe_cases() -> Iterator[Case]:
+    yield Case(
+        "skattn.recipes.make_signal_model",
+        "make_signal_model",
+        recipes.make_signal_model,
+        data(
+            models=("gru",),
+            views=("prices",),
+            n_seeds=2,
+            volume=True,
+            random_state=0,
+            n_jobs=None,
+        ),
+        {},
+        {"models": ("model",)},
+    )
+    small = {**MODELS["gru"][1], "max_epochs": 1, "n_seeds": 1, "views": "prices"}
+
+    def train(X, y, **params):
+        return recipes.make_signal_model("gru", **small, **params).fit(X, y).predict(X)
+
+    yield Case(
+        "skattn.recipes.make_signal_model",
+        "make_signal_model.fit",
+        train,
+        data(X=lambda: market().ohlcv, y=lambda: market().label),
+        {"X": "frame", "y": "series"},
+        {"X": ROWS, "y": LABELS},
+    )
+    yield Case(
+        "skattn.recipes.walk_forward_signal",
+        "walk_forward_signal",
+        lambda **k: recipes.walk_forward_signal(**k, **small),
+        data(
+            ohlcv=lambda: long_market().ohlcv,
+            models="gru",
+            label=None,
+            n_splits=2,
+            test_size=3,
+            n_jobs=None,
+        ),
+        {"ohlcv": "frame"},
+        {"ohlcv": ROWS, "models": ("model",)},
+    )
+    yield Case(
+        "skattn.recipes.walk_forward_signal",
+        "walk_forward_signal(label)",
+        lambda label: recipes.walk_forward_signal(
+            long_market().ohlcv, label=label, n_splits=2, test_size=3, **small
+        ),
+        data(label=lambda: long_market().label),
+        {"label": "series"},
+        {"label": ("y",)},
     )
 
 

@@ -64,6 +64,12 @@ def market() -> Any:
 
 
 @cache
+def long_market() -> Any:
+    """A market with as many days as the recipe needs."""
+    return make_market(4, 80, late_listings=0, missing_days=0, random_state=0)
+
+
+@cache
 def long_table() -> pd.DataFrame:
     return market().ohlcv.reset_index()
 
