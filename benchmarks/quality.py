@@ -10,8 +10,10 @@ Models are trained on days up to 2021-06, LightGBM and qlib's loops are stopped 
 Inputs are those of the recipe (``skattn.recipes``: "factors" and "prices", whose mean is the
 recipe's signal), the twenty features of Alpha158 in qlib's workflows, and Alpha360. All of skattn's
 models are trained as the recipe says. LightGBM and ridge get all features of Alpha158, or Alpha360,
-as qlib's workflows process them, and also the recipe's ranked factors. qlib's own code trains on
-the twenty features, for as many epochs at most as ``QLIB_EPOCHS`` says.
+as qlib's workflows process them, and also the recipe's ranked factors. qlib's own code trains with
+its defaults, but for the number of epochs (``QLIB_EPOCHS``), on the twenty features, HIST on the
+recipe's prices, with learnt concepts. Models of plugins that are installed get the recipe's inputs;
+MASTER needs columns of the market, and is not among them.
 
 Each fit is a job on one thread whose predictions are stored in the folder: runs that were
 interrupted go on, and a run with the same settings prints the same table. The table goes to stdout,
@@ -54,15 +56,24 @@ FIRST_DAY, TRAIN_UNTIL, TEST_FROM = "2019-07-24", "2021-06-30", "2022-01-01"
 REACH = 2
 BUILT_IN = ("gru", "lstm", "alstm", "transformer", "hist", "sfm")
 INPUTS = ("factors", "prices", "twenty", "alpha360")
-BOOSTING = {"lightgbm": ("alpha158", "alpha360", "factors"), "ridge": ("alpha158", "alpha360")}
+BOOSTING = {
+    "lightgbm": ("alpha158", "alpha360", "factors"),
+    "ridge": ("alpha158", "alpha360", "factors"),
+}
 # LightGBM's learning rates in qlib's workflows.
 RATES = {"alpha158": 0.2, "alpha360": 0.0421, "factors": 0.2}
-QLIB = ("gru", "lstm", "alstm", "hist")
+# Inputs of qlib's own code; its HIST takes six features and no other number.
+QLIB = {"gru": "twenty", "lstm": "twenty", "alstm": "twenty", "hist": "prices"}
 QLIB_EPOCHS = 3
 # float32 would take most of the hour.
-BF16 = ("transformer",)
+BF16 = ("transformer", "localformer")
 # A fit takes five minutes and more: one seed, unless --slow-seeds asks for more.
-SLOW = (("transformer", "alpha360"), ("sfm", "alpha360"))
+SLOW = (
+    ("transformer", "alpha360"),
+    ("sfm", "alpha360"),
+    ("localformer", "factors"),
+    ("localformer", "prices"),
+)
 REFERENCES = ("lightgbm alpha158", "lightgbm alpha360")
 
 
@@ -173,9 +184,14 @@ def fit_qlib(job: Job) -> np.ndarray:
 
     ohlcv, label, days = market(job.path, job.n_stocks)
     name = job.model.removeprefix("qlib-")
-    table = Alpha158(columns=Alpha158.SELECTED20, vwap="typical").fit_transform(ohlcv)
-    table = RobustZScore().fit(table[in_days(table, days.train)]).transform(table)
-    windows = RollingWindow(20, fill_method="ffill+bfill").fit_transform(table)
+    train = in_days(ohlcv, days.train)
+    if job.inputs == "prices":
+        table = Alpha360(length=20, vwap="typical").fit_transform(ohlcv)
+        windows = RobustZScore().fit(table[train]).transform(table)
+    else:
+        table = Alpha158(columns=Alpha158.SELECTED20, vwap="typical").fit_transform(ohlcv)
+        table = RobustZScore().fit(table[train]).transform(table)
+        windows = RollingWindow(20, fill_method="ffill+bfill").fit_transform(table)
     y = ranked_label(label)
     known = label.notna().to_numpy()
     parts = {}
@@ -184,7 +200,6 @@ def fit_qlib(job: Job) -> np.ndarray:
         parts[part] = (np.asarray(windows[rows]), y[rows].fillna(0.0).to_numpy(), y.index[rows])
     concepts = None
     if name == "hist":
-        train = in_days(ohlcv, days.train)
         found = CorrelationClusters().fit(ohlcv[train]).concepts_
         stocks = ohlcv.index.unique("instrument").sort_values()
         concepts = pd.get_dummies(found).reindex(stocks, fill_value=0).astype(np.float32)
@@ -192,9 +207,16 @@ def fit_qlib(job: Job) -> np.ndarray:
     ours = skattn.make_model(name, max_epochs=QLIB_EPOCHS, **given)
     with temporary_folder() as folder:
         frames = Frames(parts)
-        model = make_qlib(name, ours, seed=job.seed, folder=Path(folder), n_features=20)
+        model = make_qlib(
+            name, ours, seed=job.seed, folder=Path(folder), n_features=windows.shape[2]
+        )
         model.fit(frames, evals_result={}, save_path=f"{folder}/best.pt")
         return predict(name, model, frames)
+
+
+def takes(model: str, inputs: str) -> bool:
+    """Whether a model is tried on these inputs: those of plugins on the recipe's alone."""
+    return model.partition("+")[0] in BUILT_IN or inputs in ("factors", "prices")
 
 
 def make_jobs(arguments: argparse.Namespace) -> list[Job]:
@@ -210,9 +232,10 @@ def make_jobs(arguments: argparse.Namespace) -> list[Job]:
             jobs += [
                 Job(model, inputs, seed, *where)
                 for model in arguments.models
-                if (model, inputs) not in SLOW or seed < arguments.slow_seeds
+                if takes(model, inputs)
+                and ((model, inputs) not in SLOW or seed < arguments.slow_seeds)
             ]
-        jobs += [Job(f"qlib-{model}", "twenty", seed, *where) for model in arguments.qlib]
+        jobs += [Job(f"qlib-{model}", QLIB[model], seed, *where) for model in arguments.qlib]
     return jobs
 
 
@@ -312,13 +335,13 @@ def main() -> None:
     parser.add_argument("--slow-seeds", type=int, default=1, help="seeds of the slowest fits")
     parser.add_argument("--models", help="comma-separated; default: all registered")
     parser.add_argument("--inputs", default=",".join(INPUTS))
-    parser.add_argument("--qlib", default=",".join(QLIB), help="models of qlib's own code, or none")
+    parser.add_argument("--qlib", default=",".join(QLIB), help="of qlib's own code, or none")
     parser.add_argument("--jobs", type=int, default=2, help="fits at a time")
     parser.add_argument("--folder", type=Path, default=Path("quality-signals"))
     arguments = parser.parse_args()
-    registered = [*BUILT_IN, *(name for name in skattn.list_models() if name not in BUILT_IN)]
-    chosen = arguments.models.split(",") if arguments.models else [*registered, "hist+concepts"]
-    arguments.models = chosen
+    registered = [*BUILT_IN, *(each.name for each in skattn.list_models() if each.name != "master")]
+    every = [*dict.fromkeys(registered), "hist+concepts"]
+    arguments.models = arguments.models.split(",") if arguments.models else every
     arguments.inputs = arguments.inputs.split(",")
     arguments.qlib = [name for name in arguments.qlib.split(",") if name != "none"]
     arguments.folder.mkdir(parents=True, exist_ok=True)
