@@ -1,4 +1,4 @@
-"""The benchmarks of signals: what they may read, how they score, and that they repeat themselves."""
+"""The benchmarks of signals: what they may read, how they score, that they repeat themselves."""
 
 from __future__ import annotations
 
