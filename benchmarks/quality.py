@@ -300,7 +300,8 @@ def tables(signals: Signals) -> str:
     best = max(there, key=lambda name: scores[name].rank_ic.mean())
     head = (
         "| signal | rank IC of each seed | rank IC | rank ICIR | IC | ICIR | long-short a year "
-        "| after costs | turnover a day | less LightGBM | t | less LightGBM on factors | t | s a fit |"
+        "| after costs | turnover a day | less LightGBM | t | less LightGBM on factors | t "
+        "| s a fit |"
     )
     lines = [
         f"Differences of rank ICs are to {best} and to {STRONGEST}.",
