@@ -38,6 +38,7 @@ import torch
 from _report import CN_EQUITIES, describe_machine
 from _signals import Days, boost, in_days, ranked, read_label, read_prices, score, summary
 from sklearn.pipeline import make_pipeline
+from threadpoolctl import threadpool_limits
 
 import skattn
 from skattn.compose import LearntConcepts
@@ -114,6 +115,7 @@ def run(job: Job) -> dict[str, Any]:
     """Train on the training days and predict the test days."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
+    threadpool_limits(1)  # products of numpy depend on the number of threads, in their last bits
     began = time.perf_counter()
     if job.model in BOOSTING:
         predicted = fit_boosting(job)

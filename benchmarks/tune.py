@@ -32,6 +32,7 @@ from _report import CN_EQUITIES, describe_machine
 from _signals import Days, boost, in_days, ranked, read_label, read_prices, score, summary
 from _trials import BASE, BOOSTING, MEANS, TRIALS
 from skorch.callbacks import LRScheduler
+from threadpoolctl import threadpool_limits
 
 from skattn import make_model
 from skattn.compose import CrossSectionalTarget
@@ -131,6 +132,7 @@ def run(job: Job) -> dict[str, Any]:
     """Fit and predict the folds of a trial."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
+    threadpool_limits(1)  # products of numpy depend on the number of threads, in their last bits
     began = time.perf_counter()
     _, label = market(job.path, job.n_stocks)
     fit = fit_boosting if TRIALS[job.name]["model"] in BOOSTING else fit_skattn
