@@ -109,13 +109,13 @@ def make_signal_model(
 
     Notes
     -----
-    The recipe has no validation days: after 3 epochs with a falling learning rate the models are
-    better than where early stopping ends on some months, and the months are for training. The
-    epochs are for two years of 300 stocks, that is about 500 steps of 800 rows. For a smaller
-    market raise ``max_epochs``, so that there are about as many steps.
+    The recipe has no validation days. Models that are trained for a fixed number of epochs, with a
+    falling learning rate, were better than those that early stopping ended, and all days are there
+    for training. Three epochs are for two years of 300 stocks, that is about 500 steps of 800 rows.
+    For a smaller market raise ``max_epochs``, so that there are about as many steps.
 
-    "prices" gives the higher rank IC and trades more; "factors" trades less. Where costs are high,
-    ``views="factors"`` keeps more.
+    The mean of the two views has a higher rank IC than either alone for most models.
+    "prices" trades more: where costs are high, ``views="factors"`` keeps more.
 
     Averages of models are fair, because all of them are trained on ranks.
 
