@@ -5,6 +5,11 @@ The daily score of a signal is kept, so that signals are compared day by day.
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,7 +38,7 @@ def read_prices(path: Path, n_stocks: int, until: str | None = None) -> pd.DataF
         ohlcv = ohlcv[ohlcv.index.get_level_values("datetime") <= until]
     stocks = ohlcv.index.unique("instrument").sort_values()
     chosen = stocks[np.linspace(0, len(stocks) - 1, min(n_stocks, len(stocks))).round().astype(int)]
-    return ohlcv[ohlcv.index.isin(chosen, level="instrument")].sort_index()
+    return ohlcv[ohlcv.index.isin(chosen, level="instrument")]
 
 
 def read_label(ohlcv: pd.DataFrame) -> pd.Series:
@@ -102,6 +107,29 @@ def summary(mine: Score, other: Score | None = None) -> dict[str, float]:
         error = newey_west_error(difference, usual_lags(len(difference)))
         found |= {"diff": difference.mean(), "t": difference.mean() / error if error else np.nan}
     return {name: float(value) for name, value in found.items()}
+
+
+def run_all(
+    jobs: Sequence[Any], run: Callable[[Any], dict[str, Any]], n_jobs: int, folder: Path
+) -> None:
+    """Run the jobs that have no file yet, some at a time; store results, report those that fail."""
+    waiting = [job for job in jobs if not job.file(folder).exists()]
+    began = time.perf_counter()
+    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(run, job): job for job in waiting}
+        for done in as_completed(running):
+            job = running[done]
+            say = f"{time.perf_counter() - began:6.0f} s  {job.name:34} seed {job.seed}  "
+            if (error := done.exception()) is not None:
+                say += f"failed: {type(error).__name__}: {error}"
+            else:
+                found = done.result()
+                fresh = job.file(folder).with_suffix(".part.npz")
+                np.savez(fresh, **found)
+                fresh.replace(job.file(folder))
+                say += f"{found['seconds']:.0f} s"
+                say += f", epochs {found['epochs']}" if "epochs" in found else ""
+            print(say, file=sys.stderr, flush=True)
 
 
 def over_deviation(daily: pd.Series) -> float:

@@ -15,20 +15,17 @@ import argparse
 import time
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from _report import US_EQUITIES, describe_machine
+from _report import CN_EQUITIES, describe_machine
+from _signals import read_label, read_prices
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 
-from skattn import GRURegressor, from_long, make_label
+from skattn import GRURegressor
 from skattn.compose import CrossSectionalTarget
 from skattn.metrics import signal_report
 from skattn.model_selection import DailyTimeSeriesSplit, cross_val_signal
 from skattn.preprocessing import Alpha360, RobustZScore
 
-CN_EQUITIES = US_EQUITIES.with_name("cn_equities.parquet")
-FIELDS = ["open", "high", "low", "close", "volume"]
 SHOWN = ["rank_ic", "rank_icir", "ic", "long_short_annual", "rank_ic_diff", "rank_ic_diff_t"]
 # A step of each takes about 200 rows.
 TRAINED_ON = {
@@ -38,18 +35,6 @@ TRAINED_ON = {
     "ccc": {"loss": "ccc", "batch": "days"},
     "listnet": {"loss": "listnet", "batch": "days"},
 }
-
-
-def read_prices(path: Path, n_stocks: int) -> pd.DataFrame:
-    ohlcv = from_long(path)
-    missing = [name for name in FIELDS if name not in ohlcv.columns]
-    if missing:
-        has = ", ".join(map(str, ohlcv.columns))
-        raise SystemExit(f"{path} lacks the columns {', '.join(missing)}; it has {has}.")
-    ohlcv = ohlcv[FIELDS]
-    stocks = ohlcv.index.unique("instrument").sort_values()
-    chosen = stocks[np.linspace(0, len(stocks) - 1, n_stocks).round().astype(int)]
-    return ohlcv[ohlcv.index.isin(chosen, level="instrument")]
 
 
 def main() -> None:
@@ -66,9 +51,7 @@ def main() -> None:
     arguments = parser.parse_args()
 
     ohlcv = read_prices(arguments.ohlcv, arguments.stocks)
-    label = make_label(ohlcv)
-    # Splits and dividends in shares are no returns: prices are not adjusted.
-    label = label.where(label.abs() < 0.22)
+    label = read_label(ohlcv)
     cv = DailyTimeSeriesSplit(n_splits=3, test_size=arguments.test_days)
     windows = Alpha360(length=20, vwap="typical").fit_transform(ohlcv)
     print(f"{len(ohlcv):,} rows of {arguments.stocks} stocks; {cv}", flush=True)

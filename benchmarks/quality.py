@@ -23,12 +23,9 @@ progress to stderr.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +33,17 @@ import numpy as np
 import pandas as pd
 import torch
 from _report import CN_EQUITIES, describe_machine
-from _signals import Days, boost, in_days, ranked, read_label, read_prices, score, summary
+from _signals import (
+    Days,
+    boost,
+    in_days,
+    ranked,
+    read_label,
+    read_prices,
+    run_all,
+    score,
+    summary,
+)
 from sklearn.pipeline import make_pipeline
 from threadpoolctl import threadpool_limits
 
@@ -243,27 +250,6 @@ def make_jobs(arguments: argparse.Namespace) -> list[Job]:
     return jobs
 
 
-def run_all(jobs: list[Job], arguments: argparse.Namespace) -> None:
-    """Run the jobs that have no file yet, some at a time; report those that fail."""
-    folder = arguments.folder
-    waiting = [job for job in jobs if not job.file(folder).exists()]
-    began = time.perf_counter()
-    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(run, job): job for job in waiting}
-        for done in as_completed(running):
-            job = running[done]
-            say = f"{time.perf_counter() - began:6.0f} s  {job.name:28} seed {job.seed}  "
-            if (error := done.exception()) is not None:
-                say += f"failed: {type(error).__name__}: {error}"
-            else:
-                found = done.result()
-                fresh = job.file(folder).with_suffix(".part.npz")
-                np.savez(fresh, **found)
-                fresh.replace(job.file(folder))
-                say += f"{found['seconds']:.0f} s"
-            print(say, file=sys.stderr, flush=True)
-
-
 class Signals:
     """The stored predictions of the jobs, as signals."""
 
@@ -361,7 +347,7 @@ def main() -> None:
     began = time.perf_counter()
     jobs = make_jobs(arguments)
     n_held = sum(job.file(arguments.folder).exists() for job in jobs)
-    run_all(jobs, arguments)
+    run_all(jobs, run, arguments.jobs, arguments.folder)
     _, label, days = market(str(arguments.ohlcv), arguments.stocks)
     print(describe_machine("lightgbm", "pyqlib"))
     print(

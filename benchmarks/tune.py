@@ -16,12 +16,9 @@ with LightGBM on Alpha158. Progress goes to stderr.
 from __future__ import annotations
 
 import argparse
-import sys
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +26,17 @@ import numpy as np
 import pandas as pd
 import torch
 from _report import CN_EQUITIES, describe_machine
-from _signals import Days, boost, in_days, ranked, read_label, read_prices, score, summary
+from _signals import (
+    Days,
+    boost,
+    in_days,
+    ranked,
+    read_label,
+    read_prices,
+    run_all,
+    score,
+    summary,
+)
 from _trials import BASE, BOOSTING, MEANS, TRIALS
 from skorch.callbacks import LRScheduler
 from threadpoolctl import threadpool_limits
@@ -201,26 +208,6 @@ def flat_features(path: str, n_stocks: int, features: str) -> pd.DataFrame:
     return CrossSectionalScaler(method[0]).fit_transform(table) if method else table
 
 
-def run_all(jobs: list[Job], n_jobs: int, folder: Path) -> None:
-    """Run the jobs that have no file yet, some at a time; report those that fail."""
-    waiting = [job for job in jobs if not job.file(folder).exists()]
-    began = time.perf_counter()
-    with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(run, job): job for job in waiting}
-        for done in as_completed(running):
-            job = running[done]
-            say = f"{time.perf_counter() - began:6.0f} s  {job.name:34} seed {job.seed}  "
-            if (error := done.exception()) is not None:
-                say += f"failed: {type(error).__name__}: {error}"
-            else:
-                found = done.result()
-                fresh = job.file(folder).with_suffix(".part.npz")
-                np.savez(fresh, **found)
-                fresh.replace(job.file(folder))
-                say += f"{found['seconds']:.0f} s, epochs {found['epochs']}"
-            print(say, file=sys.stderr, flush=True)
-
-
 def changes(name: str) -> str:
     """What a trial changes, in words."""
     wanted = TRIALS[name]
@@ -299,7 +286,7 @@ def main() -> None:
     chosen = [name for name in TRIALS if any(part in name for part in arguments.only.split(","))]
     where = (str(arguments.ohlcv), arguments.stocks, arguments.device)
     jobs = [Job(name, seed, *where) for seed in range(arguments.seeds) for name in chosen]
-    run_all(jobs, arguments.jobs, arguments.folder)
+    run_all(jobs, run, arguments.jobs, arguments.folder)
     print(describe_machine("lightgbm"))
     print(
         f"{arguments.stocks} stocks; tested on 2020-07-01 to {UNTIL} in {len(TESTS)} folds; seeds "

@@ -28,6 +28,7 @@ from skattn.model_selection._run_folds import CrossValSignal, FoldData
 from skattn.model_selection._walk_forward import DailyTimeSeriesSplit
 from skattn.model_selection._warm import order_in_time, warm_parameter
 from skattn.parameters import check_value, from_tensor, shown
+from skattn.utils import check_jobs
 
 NAME = "signal"
 
@@ -179,7 +180,7 @@ def cross_val_signal(
     """
     _check_estimator(estimator)
     refit = check_value("refit", refit, "str", one_of=("cold", "warm"))
-    n_jobs = check_value("n_jobs", n_jobs, "int | None", check=_check_jobs)
+    n_jobs = check_value("n_jobs", n_jobs, "int | None", check=check_jobs)
     keep = check_value("return_estimator", return_estimator, "bool")
     if not (params is None or isinstance(params, Mapping)):
         raise TypeError(f"params must be a dict of parameters of fit or None; got {shown(params)}.")
@@ -226,11 +227,6 @@ def _check_estimator(estimator: Any) -> None:
             f"estimator must be a scikit-learn estimator with fit and predict; got "
             f"{shown(estimator)}, {lacks}."
         )
-
-
-def _check_jobs(n_jobs: int | None) -> None:
-    if n_jobs == 0:
-        raise ValueError("n_jobs must not be 0; None means 1, and -1 all processors.")
 
 
 def _check_cv(cv: Any) -> Any:

@@ -16,6 +16,7 @@ from skattn.parameters import check_value, parameter, shown
 from skattn.preprocessing._base import read_list, single_task
 from skattn.preprocessing._factors import FAMILIES, KBAR, PRICES, StockRows, kbar
 from skattn.preprocessing._ohlcv import OhlcvTransformer
+from skattn.utils import check_jobs
 
 LENGTHS = (5, 10, 20, 30, 60)
 # The order of qlib's columns.
@@ -33,11 +34,6 @@ CHUNK_ROWS = 1 << 14
 
 # Largest number of threads: larger numbers are slips.
 MAX_JOBS = 1_024
-
-
-def _check_jobs(n_jobs: int | None) -> None:
-    if n_jobs == 0:
-        raise ValueError("n_jobs must not be 0; None means 1, and -1 all processors.")
 
 
 class Alpha158(OhlcvTransformer):
@@ -128,7 +124,7 @@ class Alpha158(OhlcvTransformer):
     include: Sequence[str] | None = parameter(None)
     exclude: Sequence[str] = parameter(())
     columns: Sequence[str] | None = parameter(None)
-    n_jobs: int | None = parameter(None, at_least=-MAX_JOBS, at_most=MAX_JOBS, check=_check_jobs)
+    n_jobs: int | None = parameter(None, at_least=-MAX_JOBS, at_most=MAX_JOBS, check=check_jobs)
 
     @single_task
     def fit(self, X: Any, y: Any = None) -> Alpha158:

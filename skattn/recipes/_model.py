@@ -23,6 +23,7 @@ from skattn.preprocessing import (
     RollingWindow,
 )
 from skattn.recipes._schedule import FallingRate
+from skattn.utils import check_jobs
 
 #: Training parameters of the recipe. The learning rate falls to 0 along a half cosine.
 TRAINING = {"lr": 1e-3, "batch_size": 800, "max_epochs": 3, "weight_decay": 1e-4}
@@ -145,7 +146,7 @@ def make_signal_model(
     first = check_value(
         "random_state", random_state, "int", at_least=0, at_most=MAX_SEED - n_seeds + 1
     )
-    n_jobs = check_value("n_jobs", n_jobs, "int | None", check=_check_jobs)
+    n_jobs = check_value("n_jobs", n_jobs, "int | None", check=check_jobs)
     classes: dict[str, Any] = {name: get_model(name) for name in names}
     taken = {name: [*cls._get_param_names()] for name, cls in classes.items()}
     _check_known(params, taken)
@@ -173,11 +174,6 @@ def _make_regressor(
     if own.get("callbacks") is None and issubclass(get_model(name), SequenceRegressor):
         own["callbacks"] = [FallingRate("CosineAnnealingLR", T_max=own["max_epochs"])]
     return make_model(name, **own)
-
-
-def _check_jobs(n_jobs: int | None) -> None:
-    if n_jobs == 0:
-        raise ValueError("n_jobs must not be 0; None means 1, and -1 all processors.")
 
 
 def _check_known(params: dict[str, Any], taken: dict[str, list[str]]) -> None:

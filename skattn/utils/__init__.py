@@ -1,6 +1,7 @@
 """Small tools shared by all packages of skattn."""
 
 from skattn.utils._counts import evenly, round_up
+from skattn.utils._jobs import check_jobs
 from skattn.utils._plotting import (
     CHARACTER,
     COLORS,
@@ -32,6 +33,7 @@ __all__ = [
     "PanelRegressorTags",
     "axes_to_draw",
     "check_axes",
+    "check_jobs",
     "date_axis",
     "evenly",
     "import_pyplot",
