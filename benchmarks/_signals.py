@@ -19,6 +19,7 @@ from sklearn.linear_model import Ridge
 
 from skattn import from_long, make_label
 from skattn.metrics import newey_west_error, signal_report, usual_lags
+from skattn.preprocessing import RobustZScore, scale_within_days
 
 FIELDS = ("open", "high", "low", "close", "volume")
 # Prices are not adjusted: a larger move than the exchange allows is a split or a dividend.
@@ -136,6 +137,27 @@ def over_deviation(daily: pd.Series) -> float:
     """Mean of daily values over their standard deviation."""
     spread = daily.std()
     return daily.mean() / spread if spread > 0 else np.nan
+
+
+def scaled_label(label: pd.Series, method: str) -> pd.Series:
+    """Scale the label within its days."""
+    day = pd.factorize(label.index.get_level_values("datetime"))[0]
+    return pd.Series(scale_within_days(label.to_numpy(), day, method), label.index)
+
+
+def fit_boosting(
+    model: str, table: pd.DataFrame, label: pd.Series, days: Days, method: str, **settings: Any
+) -> tuple[np.ndarray, int]:
+    """Train boosting on a table of features, scaled by the training days; predict the test days."""
+    known = label.notna().to_numpy()
+    train, valid = (in_days(label, part) & known for part in days[:2])
+    scaler = RobustZScore().fit(table[train])
+    X = [
+        scaler.transform(table[part]).to_numpy(np.float32)
+        for part in (train, valid, in_days(label, days.test))
+    ]
+    y = scaled_label(label, method)
+    return boost(model, X[0], y[train], X[1], y[valid], X[2], **settings)
 
 
 def boost(

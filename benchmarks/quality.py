@@ -35,12 +35,13 @@ import torch
 from _report import CN_EQUITIES, describe_machine
 from _signals import (
     Days,
-    boost,
+    fit_boosting,
     in_days,
     ranked,
     read_label,
     read_prices,
     run_all,
+    scaled_label,
     score,
     summary,
 )
@@ -56,7 +57,6 @@ from skattn.preprocessing import (
     CrossSectionalScaler,
     RobustZScore,
     RollingWindow,
-    scale_within_days,
 )
 from skattn.recipes import make_signal_model
 
@@ -125,7 +125,10 @@ def run(job: Job) -> dict[str, Any]:
     threadpool_limits(1)  # products of numpy depend on the number of threads, in their last bits
     began = time.perf_counter()
     if job.model in BOOSTING:
-        predicted = fit_boosting(job)
+        _, label, days = market(job.path, job.n_stocks)
+        table = flat_features(job.path, job.n_stocks, job.inputs)
+        settings = {"seed": job.seed, "rate": RATES[job.inputs]}
+        predicted = fit_boosting(job.model, table, label, days, "rank", **settings)[0]
     elif job.model.startswith("qlib-"):
         predicted = fit_qlib(job)
     else:
@@ -169,26 +172,6 @@ def flat_features(path: str, n_stocks: int, inputs: str) -> pd.DataFrame:
     return CrossSectionalScaler("rank").fit_transform(table) if inputs == "factors" else table
 
 
-def ranked_label(label: pd.Series) -> pd.Series:
-    day = pd.factorize(label.index.get_level_values("datetime"))[0]
-    return pd.Series(scale_within_days(label.to_numpy(), day, "rank"), label.index)
-
-
-def fit_boosting(job: Job) -> np.ndarray:
-    _, label, days = market(job.path, job.n_stocks)
-    table = flat_features(job.path, job.n_stocks, job.inputs)
-    known = label.notna().to_numpy()
-    train, valid = (in_days(label, part) & known for part in days[:2])
-    y = ranked_label(label)
-    scaler = RobustZScore().fit(table[train])
-    X = [
-        scaler.transform(table[part]).to_numpy(np.float32)
-        for part in (train, valid, in_days(label, days.test))
-    ]
-    rate = RATES[job.inputs]
-    return boost(job.model, X[0], y[train], X[1], y[valid], X[2], seed=job.seed, rate=rate)[0]
-
-
 def fit_qlib(job: Job) -> np.ndarray:
     """Train and predict with qlib's own ``fit`` and ``predict``, with qlib's defaults."""
     from _qlib_models import Frames, make_qlib, predict, temporary_folder
@@ -203,7 +186,7 @@ def fit_qlib(job: Job) -> np.ndarray:
         table = Alpha158(columns=Alpha158.SELECTED20, vwap="typical").fit_transform(ohlcv)
         table = RobustZScore().fit(table[train]).transform(table)
         windows = RollingWindow(20, fill_method="ffill+bfill").fit_transform(table)
-    y = ranked_label(label)
+    y = scaled_label(label, "rank")
     known = label.notna().to_numpy()
     parts = {}
     for part, chosen, needs in zip(("train", "valid", "test"), days, (1, 1, 0), strict=True):

@@ -28,7 +28,7 @@ import torch
 from _report import CN_EQUITIES, describe_machine
 from _signals import (
     Days,
-    boost,
+    fit_boosting,
     in_days,
     ranked,
     read_label,
@@ -50,7 +50,6 @@ from skattn.preprocessing import (
     RobustZScore,
     RollingWindow,
     SequenceReshaper,
-    scale_within_days,
 )
 from skattn.weights import time_decay
 
@@ -142,7 +141,7 @@ def run(job: Job) -> dict[str, Any]:
     threadpool_limits(1)  # products of numpy depend on the number of threads, in their last bits
     began = time.perf_counter()
     _, label = market(job.path, job.n_stocks)
-    fit = fit_boosting if TRIALS[job.name]["model"] in BOOSTING else fit_skattn
+    fit = fit_flat if TRIALS[job.name]["model"] in BOOSTING else fit_skattn
     signals, epochs = [], []
     for fold in make_folds(label):
         predicted, epoch = fit(job, label, fold)
@@ -181,20 +180,12 @@ def fit_skattn(job: Job, label: pd.Series, fold: Days) -> tuple[np.ndarray, int]
     return target.predict(X[in_days(label, fold.test)]), epoch
 
 
-def fit_boosting(job: Job, label: pd.Series, fold: Days) -> tuple[np.ndarray, int]:
+def fit_flat(job: Job, label: pd.Series, fold: Days) -> tuple[np.ndarray, int]:
+    """Predict a fold's test rows by boosting; tell the number of rounds."""
     wanted = TRIALS[job.name]
     table = flat_features(job.path, job.n_stocks, wanted["features"])
-    train, valid = (in_days(label, part) & label.notna().to_numpy() for part in fold[:2])
-    scaler = RobustZScore().fit(table[train])
-    X = [
-        scaler.transform(table[part]).to_numpy(np.float32)
-        for part in (train, valid, in_days(label, fold.test))
-    ]
-    day = pd.factorize(label.index.get_level_values("datetime"))[0]
-    y = pd.Series(scale_within_days(label.to_numpy(), day, wanted["label"]), label.index)
-    return boost(
-        wanted["model"], X[0], y[train], X[1], y[valid], X[2], seed=job.seed, **wanted["params"]
-    )
+    settings = {"seed": job.seed, **wanted["params"]}
+    return fit_boosting(wanted["model"], table, label, fold, wanted["label"], **settings)
 
 
 @cache
