@@ -196,7 +196,7 @@ def flat_features(path: str, n_stocks: int, features: str) -> pd.DataFrame:
     if name == "alpha158":
         alpha = Alpha158(vwap="typical")
     table = alpha.fit_transform(ohlcv)
-    return CrossSectionalScaler(method[0]).fit_transform(table) if method else table
+    return CrossSectionalScaler(method[0]).fit_transform(table).fillna(0.0) if method else table
 
 
 def changes(name: str) -> str:
